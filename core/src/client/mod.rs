@@ -1,0 +1,200 @@
+//! The client: a state machine without I/O that follows one execution over a bad network.
+//!
+//! **Every [`Client::handle`] is followed by [`Client::poll`] until it returns [`Output::Timeout`].**
+//!
+//! The shell (a page, a command line, a test) owns sockets and clock; the machine owns the cursor, the
+//! generations, the back-off and the ladder of transports.
+
+use std::time::Duration;
+
+use crate::control::{EndReason, GapReason};
+use crate::event::StreamEvent;
+use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::time::Time;
+
+/// A way to reach the server, in the order of the ladder.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Transport {
+    /// `/ws/pipeline/{id}`
+    WebSocket,
+    /// `/stream/pipeline/{id}`
+    Sse,
+    /// `/api/executions/{id}/events?wait_ms=`
+    LongPoll,
+}
+
+/// Names a connection. What arrives from any but the newest is ignored.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Generation(pub u64);
+
+/// How the machine behaves. The defaults suit a page.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom to follow.
+    pub execution_id: ExecutionId,
+    /// From where.
+    pub after: Position,
+    /// The ladder: which transports to try, in order. One entry pins the transport.
+    pub transports: Vec<Transport>,
+    /// The first delay is drawn from 0 to this.
+    pub backoff_base: Duration,
+    /// No delay is longer.
+    pub backoff_cap: Duration,
+    /// A connection that says nothing for this long after dialling is given up.
+    pub first_byte_timeout: Duration,
+    /// Where the server names no heartbeat, assume this one. Stale is two and a half of it.
+    pub heartbeat: Duration,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+/// How a connection ended, as far as the shell can tell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConnectionEnd {
+    /// A WebSocket was closed with this code; 1006 where there was none.
+    WebSocket {
+        /// The close code.
+        code: u16,
+    },
+    /// The server answered with a status that is no stream: 204, 4xx, 5xx.
+    Http {
+        /// The status.
+        status: u16,
+        /// `Retry-After`, where it was sent.
+        retry_after: Option<Duration>,
+    },
+    /// The response body ended, or the connection broke.
+    Broken,
+}
+
+/// Everything the machine is told.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// Begin.
+    Start,
+    /// End for good; nothing is dialled again.
+    Stop,
+    /// Try again now, after a terminal refusal too.
+    Retry,
+    /// One WebSocket text frame, or one whole long-poll response body.
+    Text(Generation, &'a str),
+    /// A piece of an SSE body.
+    Bytes(Generation, &'a [u8]),
+    /// A connection ended.
+    Closed(Generation, ConnectionEnd),
+    /// The page is shown again, or the network is back: probe once.
+    Woken,
+    /// The network is known to be gone.
+    Offline,
+    /// The time that the last [`Output::Timeout`] named has come.
+    Tick,
+}
+
+/// One connection to make. The shell keeps one at a time: a dial replaces whatever was before.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dial {
+    /// Its name.
+    pub generation: Generation,
+    /// By which transport.
+    pub transport: Transport,
+    /// Whom to follow.
+    pub execution_id: ExecutionId,
+    /// From where; goes into the URL.
+    pub after: Position,
+}
+
+/// Everything the machine says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Connect.
+    Dial(Dial),
+    /// Let go of this connection.
+    Hangup(Generation),
+    /// Send this text on this WebSocket.
+    Send(Generation, String),
+    /// The next event, in order, once.
+    Event(Box<StreamEvent>),
+    /// Events that will not come.
+    Gap {
+        /// The first missing one.
+        from: Seq,
+        /// The last missing one.
+        to: Seq,
+        /// Why.
+        reason: GapReason,
+    },
+    /// The log was recreated: what was delivered so far is void, and the stream begins anew.
+    Reset {
+        /// The new incarnation.
+        epoch: Epoch,
+    },
+    /// The state has changed; [`Client::state`] says to what.
+    State(State),
+    /// Nothing more to say until this time, or until the next input where there is none.
+    Timeout(Option<Time>),
+}
+
+/// Why the next dial waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WaitReason {
+    /// The dial failed, or the connection broke.
+    Broken,
+    /// The server was silent for longer than its heartbeat allows.
+    Stale,
+    /// The server announced that it goes away, or restarts.
+    ServerRestart,
+    /// The server is full, and said when to come back.
+    Busy,
+    /// The first byte did not come: the next transport is tried.
+    Blocked,
+}
+
+/// The connection, in words that a page can show.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum State {
+    /// Not started.
+    Idle,
+    /// A dial is under way.
+    Connecting {
+        /// By which transport.
+        transport: Transport,
+        /// 1 for the first since the last event received.
+        attempt: u32,
+    },
+    /// Connected and reading what happened before now.
+    CatchingUp {
+        /// By which transport.
+        transport: Transport,
+        /// The last event there was when the connection opened.
+        until: Seq,
+    },
+    /// Connected and at the tail.
+    Live {
+        /// By which transport.
+        transport: Transport,
+    },
+    /// Between two dials.
+    Waiting {
+        /// When the next one is.
+        until: Time,
+        /// Its number since the last event received.
+        attempt: u32,
+        /// Why.
+        reason: WaitReason,
+    },
+    /// The network is gone; what is here stays here.
+    Offline,
+    /// The execution has ended and everything of it is here.
+    Ended {
+        /// How.
+        reason: EndReason,
+    },
+    /// The server refused for good: 400, 401, 403, 404, 410.
+    Refused {
+        /// The HTTP status, or the one that the close code stands for.
+        status: u16,
+    },
+    /// Stopped by the shell.
+    Stopped,
+}

@@ -1,0 +1,3 @@
+//! The Stepcast server: runs pipelines and streams every event of them from one durable log.
+
+pub mod context;

@@ -1,0 +1,3 @@
+//! The `stepcast` command.
+
+fn main() {}

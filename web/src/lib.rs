@@ -1,0 +1,1 @@
+//! The headless client and, with the feature `monitor`, the page.

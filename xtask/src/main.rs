@@ -1,0 +1,3 @@
+//! Builds, starts and tests everything: `cargo xtask --help`.
+
+fn main() {}
