@@ -1,3 +1,6 @@
 //! The Stepcast server: runs pipelines and streams every event of them from one durable log.
 
+pub mod clock;
 pub mod context;
+pub mod log;
+pub mod subscriber;
