@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod context;
+pub mod follow;
 pub mod log;
 pub mod subscriber;
