@@ -15,6 +15,7 @@ pub mod config;
 pub mod context;
 pub mod error;
 pub mod executions;
+pub mod follow;
 mod listener;
 pub mod log;
 pub mod pipeline;

@@ -177,5 +177,6 @@ fn end_words(end: EndReason) -> &'static str {
         EndReason::Interrupted => "interrupted: the server stopped in the middle",
         EndReason::Timeout => "stopped: it ran longer than it may",
         EndReason::ProducerLost => "stopped: its producer fell silent",
+        EndReason::Unknown => "ended; how is not known",
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn page(
 }
 
 fn passes(selection: &Selection, record: &Record) -> bool {
-    selection.filter.passes(&record.event_type().into(), record.step_id().as_deref())
+    selection.filter.passes(&record.event_type().into(), record.step_id())
 }
 
 /// Events in a page where the request names no number.

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, select_all};
 use futures_util::FutureExt as _;
 use stepcast_core::control::ControlFrame;
 use stepcast_core::filter::Filter;
-use stepcast_core::id::{Epoch, ExecutionId, Position, Seq};
+use stepcast_core::id::{ExecutionId, Position, Seq};
 use stepcast_core::session::{self, Input, Output, Session, SessionConfig};
 use stepcast_core::time::Time;
 use stepcast_core::wire::close::CloseCode;
@@ -39,8 +39,8 @@ impl session::Record for Record {
 pub(crate) enum Frame {
     /// Something about the stream.
     Control(ControlFrame),
-    /// An event, with its log's incarnation.
-    Event(Epoch, Record),
+    /// An event.
+    Event(Record),
     /// Close the connection; the last thing there is.
     Close(CloseCode),
 }
@@ -66,8 +66,8 @@ impl Feed {
     pub(crate) fn single(executions: Executions, execution_id: ExecutionId, after: Position, filter: Filter) -> Self {
         let config = executions.config();
         let clock = Clock::start();
-        let retry_ms = jittered(config.retry_ms);
-        let config = SessionConfig { heartbeat: Duration::from_millis(config.heartbeat_ms), retry_ms, single: true, ..SessionConfig::default() };
+        let retry = Duration::from_millis(jittered(config.retry_ms));
+        let config = SessionConfig { heartbeat: Duration::from_millis(config.heartbeat_ms), retry, single: true, ..SessionConfig::default() };
         let mut session = Session::new(config, clock.now());
         session.handle(clock.now(), Input::Subscribe { execution_id, after, filter });
         Self { executions, session, clock, open: BTreeMap::new(), wake: None, leaving: false }
@@ -92,10 +92,7 @@ impl Feed {
                 Output::Read { execution_id, after, max } => self.read(execution_id, after, max).await,
                 Output::Drop(id) => drop(self.open.remove(&id)),
                 Output::Control(frame) => frames.push(Frame::Control(frame)),
-                Output::Event(execution_id, record) => {
-                    let epoch = self.open.get(&execution_id).map_or(0, |open| open.reader.epoch());
-                    frames.push(Frame::Event(epoch, record));
-                }
+                Output::Event(record) => frames.push(Frame::Event(record)),
                 Output::Close(code) => frames.push(Frame::Close(code)),
                 Output::Timeout(wake) => {
                     self.wake = wake;

@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepcast_core::control::ControlFrame;
-use stepcast_core::id::{Cursor, Epoch, ExecutionId};
+use stepcast_core::id::ExecutionId;
 use stepcast_core::wire::sse::write_event;
 
 use super::feed::{Feed, Frame};
@@ -93,7 +93,7 @@ impl Connection {
             let (mut chunk, mut open) = (BytesMut::new(), true);
             for frame in frames {
                 match frame {
-                    Frame::Event(epoch, record) => self.event(&mut chunk, epoch, &record),
+                    Frame::Event(record) => self.event(&mut chunk, &record),
                     Frame::Control(control) => self.control(&mut chunk, &control),
                     Frame::Close(_) => open = false,
                 }
@@ -103,8 +103,8 @@ impl Connection {
         }
     }
 
-    fn event(&self, chunk: &mut BytesMut, epoch: Epoch, record: &Record) {
-        let id = Cursor { epoch, seq: record.seq() }.to_string();
+    fn event(&self, chunk: &mut BytesMut, record: &Record) {
+        let id = record.cursor().to_string();
         let mut text = String::new();
         match self.format {
             Format::Full => return chunk.put(record.sse_bytes()),

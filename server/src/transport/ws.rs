@@ -68,7 +68,7 @@ async fn write(sending: &mut SplitSink<WebSocket, Message>, feed: &mut Feed) -> 
         }
         for frame in frames {
             let message = match frame {
-                Frame::Event(_, record) => Message::Text(Utf8Bytes::try_from(record.json_bytes()).map_err(axum::Error::new)?),
+                Frame::Event(record) => Message::Text(Utf8Bytes::try_from(record.json_bytes()).map_err(axum::Error::new)?),
                 Frame::Control(control) => Message::Text(serde_json::to_string(&control).map_err(axum::Error::new)?.into()),
                 Frame::Close(code) => {
                     let close = CloseFrame { code: code.code(), reason: Utf8Bytes::from_static("") };
