@@ -66,7 +66,11 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
 ///
 /// # Errors
 /// Where the listener fails.
-pub async fn serve(listener: TcpListener, executions: Executions, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+pub async fn serve(
+    listener: TcpListener,
+    executions: Executions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
     let config = executions.config();
     let grace = Duration::from_millis(config.shutdown_grace_ms);
     let listener = DeadlineListener::new(listener, Duration::from_millis(config.write_deadline_ms));
@@ -76,7 +80,8 @@ pub async fn serve(listener: TcpListener, executions: Executions, shutdown: impl
         shutdown.await;
         stopping.cancel();
     };
-    let server = axum::serve(listener, router::router(executions.clone())).with_graceful_shutdown(on_shutdown);
+    let server = axum::serve(listener, router::router(executions.clone()))
+        .with_graceful_shutdown(on_shutdown);
     let out_of_time = async {
         stopped.cancelled().await;
         tokio::time::sleep(grace).await;
@@ -93,7 +98,11 @@ pub async fn serve(listener: TcpListener, executions: Executions, shutdown: impl
 ///
 /// # Errors
 /// As both.
-pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
     let executions = open(config, StepRegistry::builtin()).await?;
     serve(listener, executions, shutdown).await
 }

@@ -17,9 +17,15 @@ pub fn router(executions: Executions) -> Router {
         .route("/api/pipelines", get(api::pipelines::list))
         .route("/api/pipelines/validate", post(api::pipelines::validate))
         .route("/api/pipelines/{name}", get(api::pipelines::show))
-        .route("/api/executions", get(api::executions::list).post(api::executions::start))
+        .route(
+            "/api/executions",
+            get(api::executions::list).post(api::executions::start),
+        )
         .route("/api/executions/{id}", get(api::executions::show))
-        .route("/api/executions/{id}/start", post(api::executions::start_created))
+        .route(
+            "/api/executions/{id}/start",
+            post(api::executions::start_created),
+        )
         .route("/api/executions/{id}/cancel", post(api::executions::cancel))
         .route("/api/executions/{id}/events", get(api::events::page))
         .route("/ws/pipeline/{execution_id}", get(ws::open))

@@ -32,8 +32,13 @@ pub(crate) async fn page(
     selection: Selection,
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
-    let stream = executions.log().open(&id)?.ok_or_else(Problem::unknown_execution)?;
-    let row = executions.find(&id)?.ok_or_else(Problem::unknown_execution)?;
+    let stream = executions
+        .log()
+        .open(&id)?
+        .ok_or_else(Problem::unknown_execution)?;
+    let row = executions
+        .find(&id)?
+        .ok_or_else(Problem::unknown_execution)?;
     let start = parameters::start(selection.after, stream.epoch(), stream.tail().last_seq)?;
     let mut reader = Reader::new(stream.clone(), start.after);
     if let Some(wait) = parameters.wait_ms {
@@ -44,11 +49,24 @@ pub(crate) async fn page(
             () = executions.stopping().cancelled() => {}
         }
     }
-    let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, LARGEST_LIMIT);
+    let limit = parameters
+        .limit
+        .unwrap_or(DEFAULT_LIMIT)
+        .clamp(1, LARGEST_LIMIT);
     let read = reader.read(limit).await?;
-    let retention = read.gap.map(|(from, to)| PageGap { from, to, reason: GapReason::Retention, epoch: None });
-    let passing = read.records.iter().filter(|record| selection.filter.is_empty() || passes(&selection, record));
-    let events: Vec<&RawValue> = passing.filter_map(|record| serde_json::from_str(record.json()).ok()).collect();
+    let retention = read.gap.map(|(from, to)| PageGap {
+        from,
+        to,
+        reason: GapReason::Retention,
+        epoch: None,
+    });
+    let passing = read
+        .records
+        .iter()
+        .filter(|record| selection.filter.is_empty() || passes(&selection, record));
+    let events: Vec<&RawValue> = passing
+        .filter_map(|record| serde_json::from_str(record.json()).ok())
+        .collect();
     let earliest = row.earliest.max(read.gap.map_or(1, |(_, to)| to + 1));
     let page = Page {
         execution_id: id,
@@ -56,16 +74,39 @@ pub(crate) async fn page(
         earliest,
         last_seq: stream.tail().last_seq,
         events,
-        next: Cursor { epoch: stream.epoch(), seq: reader.after() },
-        gap: start.void.map(|(from, to)| PageGap { from, to, reason: GapReason::Epoch, epoch: Some(stream.epoch()) }).or(retention),
-        closed: read.ended.map(|(last_seq, reason)| PageEnd { last_seq, reason }),
+        next: Cursor {
+            epoch: stream.epoch(),
+            seq: reader.after(),
+        },
+        gap: start
+            .void
+            .map(|(from, to)| PageGap {
+                from,
+                to,
+                reason: GapReason::Epoch,
+                epoch: Some(stream.epoch()),
+            })
+            .or(retention),
+        closed: read
+            .ended
+            .map(|(last_seq, reason)| PageEnd { last_seq, reason }),
     };
-    let body = serde_json::to_string(&page).map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response())
+    let body = serde_json::to_string(&page)
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok((
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        body,
+    )
+        .into_response())
 }
 
 fn passes(selection: &Selection, record: &Record) -> bool {
-    selection.filter.passes(&record.event_type().into(), record.step_id())
+    selection
+        .filter
+        .passes(&record.event_type().into(), record.step_id())
 }
 
 /// Events in a page where the request names no number.

@@ -42,21 +42,40 @@ enum Mode {
 }
 
 /// `POST /api/executions`
-pub(crate) async fn start(State(executions): State<Executions>, Body(start): Body<Start>) -> Result<Response, Problem> {
+pub(crate) async fn start(
+    State(executions): State<Executions>,
+    Body(start): Body<Start>,
+) -> Result<Response, Problem> {
     let pipeline = match (start.pipeline, start.definition) {
         (Some(name), None) => Definition::Stored(name),
         (None, Some(definition)) => Definition::Inline(definition),
-        _ => return Err(Problem::new(StatusCode::BAD_REQUEST, "Give either `pipeline`, a stored pipeline's name, or `definition`, a pipeline.")),
+        _ => {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "Give either `pipeline`, a stored pipeline's name, or `definition`, a pipeline.",
+            ));
+        }
     };
-    let execution_id = start.execution_id.as_deref().map(str::parse::<ExecutionId>).transpose()?;
-    let request = Request { pipeline, input: start.input, execution_id };
+    let execution_id = start
+        .execution_id
+        .as_deref()
+        .map(str::parse::<ExecutionId>)
+        .transpose()?;
+    let request = Request {
+        pipeline,
+        input: start.input,
+        execution_id,
+    };
     let (id, status) = match start.mode {
         Mode::Blocking => {
             let (id, result) = executions.run_blocking(request).await?;
             return Ok(Json(json!({ "execution_id": id, "result": result })).into_response());
         }
         Mode::Create => (executions.create(request).await?, ExecutionStatus::Pending),
-        Mode::Stream => (executions.create_and_start(request).await?, ExecutionStatus::Running),
+        Mode::Stream => (
+            executions.create_and_start(request).await?,
+            ExecutionStatus::Running,
+        ),
     };
     let body = json!({ "execution_id": id, "status": status, "links": links(&id) });
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
@@ -67,17 +86,31 @@ pub(crate) async fn start(State(executions): State<Executions>, Body(start): Bod
 }
 
 /// `POST /api/executions/{id}/start`
-pub(crate) async fn start_created(State(executions): State<Executions>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn start_created(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let id = id.parse()?;
     executions.start(&id).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "execution_id": id, "status": ExecutionStatus::Running }))).into_response())
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "execution_id": id, "status": ExecutionStatus::Running })),
+    )
+        .into_response())
 }
 
 /// `POST /api/executions/{id}/cancel`
-pub(crate) async fn cancel(State(executions): State<Executions>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn cancel(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let id = id.parse()?;
     executions.cancel(&id).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "execution_id": id, "cancelling": true }))).into_response())
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "execution_id": id, "cancelling": true })),
+    )
+        .into_response())
 }
 
 /// What `GET /api/executions` takes.
@@ -90,13 +123,34 @@ pub(crate) struct ListParameters {
 }
 
 /// `GET /api/executions?limit=&before=&status=`: newest first.
-pub(crate) async fn list(State(executions): State<Executions>, Query(parameters): Query<ListParameters>) -> Result<Json<Value>, Problem> {
-    let unknown = || Problem::new(StatusCode::BAD_REQUEST, "`status` is a comma-separated list of pending, running, waiting, completed, failed, cancelled, interrupted, timeout, producer_lost.");
-    let words = parameters.status.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty());
-    let statuses = words.map(|word| ExecutionStatus::parse(word).ok_or_else(unknown)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) async fn list(
+    State(executions): State<Executions>,
+    Query(parameters): Query<ListParameters>,
+) -> Result<Json<Value>, Problem> {
+    let unknown = || {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "`status` is a comma-separated list of pending, running, waiting, completed, failed, cancelled, interrupted, timeout, producer_lost.",
+        )
+    };
+    let words = parameters
+        .status
+        .as_deref()
+        .unwrap_or_default()
+        .split(',')
+        .filter(|word| !word.is_empty());
+    let statuses = words
+        .map(|word| ExecutionStatus::parse(word).ok_or_else(unknown))
+        .collect::<Result<Vec<_>, _>>()?;
     let limit = parameters.limit.unwrap_or(50).clamp(1, 500);
-    let rows = executions.list(&ListQuery { limit, before: parameters.before, statuses })?;
-    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.key.key)).flatten();
+    let rows = executions.list(&ListQuery {
+        limit,
+        before: parameters.before,
+        statuses,
+    })?;
+    let next = (rows.len() == limit)
+        .then(|| rows.last().map(|row| row.key.key))
+        .flatten();
     let mut summaries = Vec::with_capacity(rows.len());
     for row in &rows {
         summaries.push(summary(&executions, row).await);
@@ -113,9 +167,15 @@ pub(crate) struct ShowParameters {
 }
 
 /// `GET /api/executions/{id}?view=true`: one; with `view`, everything that a page shows of it.
-pub(crate) async fn show(State(executions): State<Executions>, Path(id): Path<String>, Query(parameters): Query<ShowParameters>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn show(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+    Query(parameters): Query<ShowParameters>,
+) -> Result<Json<Value>, Problem> {
     let id: ExecutionId = id.parse()?;
-    let row = executions.find(&id)?.ok_or_else(Problem::unknown_execution)?;
+    let row = executions
+        .find(&id)?
+        .ok_or_else(Problem::unknown_execution)?;
     let mut summary = summary(&executions, &row).await;
     if let Some(object) = summary.as_object_mut() {
         object.insert("links".to_owned(), links(&id));
@@ -128,9 +188,11 @@ pub(crate) async fn show(State(executions): State<Executions>, Path(id): Path<St
 
 async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
     let time = |ms: u64| Timestamp::from_unix_millis(ms);
-    let progress = match row.status {
-        ExecutionStatus::Completed => Some(1.0),
-        _ => executions.progress(&row.id).await,
+    let completed = row.status == ExecutionStatus::Completed;
+    let progress = if completed {
+        Some(1.0)
+    } else {
+        executions.progress(&row.id).await
     };
     json!({
         "execution_id": row.id,

@@ -18,7 +18,8 @@ pub(crate) async fn live() -> Json<Value> {
 /// `GET /readyz`: the log can be read, and the process is not stopping.
 pub(crate) async fn ready(State(executions): State<Executions>) -> Response {
     if executions.stopping().is_cancelled() {
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.").into_response();
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.")
+            .into_response();
     }
     match executions.list(&ListQuery { limit: 1, ..ListQuery::default() }) {
         Ok(_) => Json(json!({ "status": "ready", "running": executions.running(), "totals": executions.metrics().snapshot() })).into_response(),

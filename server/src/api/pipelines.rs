@@ -17,13 +17,26 @@ pub(crate) async fn list(State(executions): State<Executions>) -> Result<Json<Va
         tracing::error!(%error, folder = %executions.catalog().folder().display(), "the pipelines cannot be read");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The folder of pipelines cannot be read.")
     })?;
-    let pipelines: Vec<Value> = stored.iter().map(|stored| summary(&executions, stored)).collect();
-    Ok(Json(json!({ "pipelines": pipelines, "folder_is_empty": pipelines.is_empty() })))
+    let pipelines: Vec<Value> = stored
+        .iter()
+        .map(|stored| summary(&executions, stored))
+        .collect();
+    Ok(Json(
+        json!({ "pipelines": pipelines, "folder_is_empty": pipelines.is_empty() }),
+    ))
 }
 
 /// `GET /api/pipelines/{name}`: one, with its definition.
-pub(crate) async fn show(State(executions): State<Executions>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
-    let stored = executions.catalog().find(&name).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "There is no stored pipeline of this name."))?;
+pub(crate) async fn show(
+    State(executions): State<Executions>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let stored = executions.catalog().find(&name).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "There is no stored pipeline of this name.",
+        )
+    })?;
     let mut summary = summary(&executions, &stored);
     if let (Some(object), Ok(definition)) = (summary.as_object_mut(), stored.definition) {
         object.insert("definition".to_owned(), definition);
@@ -32,10 +45,16 @@ pub(crate) async fn show(State(executions): State<Executions>, Path(name): Path<
 }
 
 /// `POST /api/pipelines/validate`: would this definition load? 200 with what it holds, or 422 with every flaw.
-pub(crate) async fn validate(State(executions): State<Executions>, Body(definition): Body<Value>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn validate(
+    State(executions): State<Executions>,
+    Body(definition): Body<Value>,
+) -> Result<Json<Value>, Problem> {
     let loaded = Pipeline::from_json(&definition, executions.registry());
-    let pipeline = loaded.map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
-    Ok(Json(json!({ "valid": true, "pipeline": pipeline.describe(), "warnings": flaws(pipeline.warnings().to_vec()) })))
+    let pipeline = loaded
+        .map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
+    Ok(Json(
+        json!({ "valid": true, "pipeline": pipeline.describe(), "warnings": flaws(pipeline.warnings().to_vec()) }),
+    ))
 }
 
 fn summary(executions: &Executions, stored: &Stored) -> Value {
@@ -52,7 +71,7 @@ fn summary(executions: &Executions, stored: &Stored) -> Value {
             "title": title,
             "description": text("description"),
             "version": text("version"),
-            "steps": pipeline.step_count(),
+            "steps": pipeline.steps().len(),
             "parameters": pipeline.parameters(),
             "warnings": flaws(pipeline.warnings().to_vec()),
         }),

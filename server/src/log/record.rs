@@ -32,7 +32,11 @@ impl StepName {
     /// `quoted` is a JSON string that stands in the frame at `at`.
     fn new(quoted: &str, at: usize) -> Self {
         if quoted.contains('\\') {
-            Self::Escaped(serde_json::from_str::<String>(quoted).unwrap_or_default().into())
+            Self::Escaped(
+                serde_json::from_str::<String>(quoted)
+                    .unwrap_or_default()
+                    .into(),
+            )
         } else {
             Self::Plain(at + 1..at + quoted.len().saturating_sub(1))
         }
@@ -109,7 +113,10 @@ impl Record {
         text.push_str(DATA);
         let start = text.len();
         let step_id = json.get(id_end..)?.strip_prefix(STEP).map(|rest| {
-            StepName::new(rest.get(..string_len(rest)).unwrap_or_default(), start + id_end + STEP.len())
+            StepName::new(
+                rest.get(..string_len(rest)).unwrap_or_default(),
+                start + id_end + STEP.len(),
+            )
         });
         text.push_str(json);
         let range = start..text.len();
@@ -145,7 +152,10 @@ impl Record {
 
     /// Where a subscriber stands that has seen it.
     pub fn cursor(&self) -> Cursor {
-        Cursor { epoch: self.epoch, seq: self.seq }
+        Cursor {
+            epoch: self.epoch,
+            seq: self.seq,
+        }
     }
 
     /// The event, one JSON object.

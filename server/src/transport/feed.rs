@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, select_all};
 use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, select_all};
 use stepcast_core::control::ControlFrame;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{ExecutionId, Position, Seq};
@@ -63,14 +63,38 @@ struct Open {
 
 impl Feed {
     /// A session that follows one execution and ends with it.
-    pub(crate) fn single(executions: Executions, execution_id: ExecutionId, after: Position, filter: Filter) -> Self {
+    pub(crate) fn single(
+        executions: Executions,
+        execution_id: ExecutionId,
+        after: Position,
+        filter: Filter,
+    ) -> Self {
         let config = executions.config();
         let clock = Clock::start();
         let retry = Duration::from_millis(jittered(config.retry_ms));
-        let config = SessionConfig { heartbeat: Duration::from_millis(config.heartbeat_ms), retry, single: true, ..SessionConfig::default() };
+        let config = SessionConfig {
+            heartbeat: Duration::from_millis(config.heartbeat_ms),
+            retry,
+            single: true,
+            ..SessionConfig::default()
+        };
         let mut session = Session::new(config, clock.now());
-        session.handle(clock.now(), Input::Subscribe { execution_id, after, filter });
-        Self { executions, session, clock, open: BTreeMap::new(), wake: None, leaving: false }
+        session.handle(
+            clock.now(),
+            Input::Subscribe {
+                execution_id,
+                after,
+                filter,
+            },
+        );
+        Self {
+            executions,
+            session,
+            clock,
+            open: BTreeMap::new(),
+            wake: None,
+            leaving: false,
+        }
     }
 
     /// A text frame of the client's.
@@ -89,7 +113,11 @@ impl Feed {
         loop {
             match self.session.poll() {
                 Output::Open(id) => self.open(id),
-                Output::Read { execution_id, after, max } => self.read(execution_id, after, max).await,
+                Output::Read {
+                    execution_id,
+                    after,
+                    max,
+                } => self.read(execution_id, after, max).await,
                 Output::Drop(id) => drop(self.open.remove(&id)),
                 Output::Control(frame) => frames.push(Frame::Control(frame)),
                 Output::Event(record) => frames.push(Frame::Event(record)),
@@ -107,9 +135,21 @@ impl Feed {
         let now = self.clock.now();
         let stopping = self.executions.stopping().clone();
         let leaving = self.leaving;
-        let goes_away = async { if leaving { std::future::pending().await } else { stopping.cancelled().await } };
+        let goes_away = async {
+            if leaving {
+                std::future::pending().await
+            } else {
+                stopping.cancelled().await
+            }
+        };
         let wake = self.wake.map(|at| self.clock.instant(at));
-        let timer = async { if let Some(at) = wake { tokio::time::sleep_until(at).await } else { std::future::pending().await } };
+        let timer = async {
+            if let Some(at) = wake {
+                tokio::time::sleep_until(at).await
+            } else {
+                std::future::pending().await
+            }
+        };
         tokio::select! {
             biased;
             () = goes_away => {
@@ -130,33 +170,73 @@ impl Feed {
 
     fn open(&mut self, execution_id: ExecutionId) {
         let now = self.clock.now();
-        let found = self.executions.log().open(&execution_id).and_then(|stream| Ok(stream.zip(self.executions.find(&execution_id)?)));
+        let found = self
+            .executions
+            .log()
+            .open(&execution_id)
+            .and_then(|stream| Ok(stream.zip(self.executions.find(&execution_id)?)));
         let input = match found {
             Ok(Some((stream, row))) => {
                 let (epoch, told) = (stream.epoch(), stream.tail());
-                self.open.insert(execution_id.clone(), Open { reader: Reader::new(stream, 0), told });
-                Input::Opened { execution_id, epoch, earliest: row.earliest, last_seq: told.last_seq }
+                self.open.insert(
+                    execution_id.clone(),
+                    Open {
+                        reader: Reader::new(stream, 0),
+                        told,
+                    },
+                );
+                Input::Opened {
+                    execution_id,
+                    epoch,
+                    earliest: row.earliest,
+                    last_seq: told.last_seq,
+                }
             }
-            Ok(None) => Input::Refused { execution_id, status: 404, message: "There is no execution with this id.".to_owned() },
+            Ok(None) => Input::Refused {
+                execution_id,
+                status: 404,
+                message: "There is no execution with this id.".to_owned(),
+            },
             Err(error) => {
                 tracing::error!(%execution_id, %error, "a log could not be opened");
-                Input::Refused { execution_id, status: 500, message: "The log could not be read.".to_owned() }
+                Input::Refused {
+                    execution_id,
+                    status: 500,
+                    message: "The log could not be read.".to_owned(),
+                }
             }
         };
         self.session.handle(now, input);
     }
 
     async fn read(&mut self, execution_id: ExecutionId, after: Seq, max: usize) {
-        let Some(open) = self.open.get_mut(&execution_id) else { return };
+        let Some(open) = self.open.get_mut(&execution_id) else {
+            return;
+        };
         open.reader.seek(after);
         let read = open.reader.read(max).await;
         let now = self.clock.now();
         match read {
-            Ok(page) => self.session.handle(now, Input::Page { execution_id, records: page.records, gap: page.gap, ended: page.ended }),
+            Ok(page) => self.session.handle(
+                now,
+                Input::Page {
+                    execution_id,
+                    records: page.records,
+                    gap: page.gap,
+                    ended: page.ended,
+                },
+            ),
             Err(error) => {
                 tracing::error!(%execution_id, %error, "a log could not be read");
                 let message = "The log could not be read.".to_owned();
-                self.session.handle(now, Input::Refused { execution_id, status: 500, message });
+                self.session.handle(
+                    now,
+                    Input::Refused {
+                        execution_id,
+                        status: 500,
+                        message,
+                    },
+                );
             }
         }
     }
@@ -165,10 +245,12 @@ impl Feed {
 /// The first of the open logs that has moved past what the session was told of it.
 async fn grown(open: &BTreeMap<ExecutionId, Open>) -> (ExecutionId, Tail) {
     let wait = |(id, open): (&ExecutionId, &Open)| -> BoxFuture<'_, (ExecutionId, Tail)> {
-        let (id, mut tail, told): (_, watch::Receiver<Tail>, _) = (id.clone(), open.reader.stream().watch(), open.told);
+        let (id, mut tail, told): (_, watch::Receiver<Tail>, _) =
+            (id.clone(), open.reader.stream().watch(), open.told);
         async move {
-            match tail.wait_for(|tail| *tail != told).await {
-                Ok(tail) => (id, *tail),
+            let moved = tail.wait_for(|tail| *tail != told).await.map(|tail| *tail);
+            match moved {
+                Ok(tail) => (id, tail),
                 Err(_closed) => std::future::pending().await,
             }
         }

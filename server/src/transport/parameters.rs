@@ -23,9 +23,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
-        let header = parts.headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?").to_owned());
+        let header = parts
+            .headers
+            .get("last-event-id")
+            .map(|value| value.to_str().unwrap_or("?").to_owned());
         let (mut last_event_id, mut after, mut filter) = (None, None, Filter::default());
-        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+        for (name, value) in
+            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        {
             match &*name {
                 "last_event_id" => last_event_id = Some(value.into_owned()),
                 "after" => after = Some(value.into_owned()),
@@ -34,8 +39,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
                 _ => {}
             }
         }
-        let cursor = header.filter(|text| !text.is_empty()).or(last_event_id).or(after).unwrap_or_default();
-        let bad = |error: IdError| Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response();
+        let cursor = header
+            .filter(|text| !text.is_empty())
+            .or(last_event_id)
+            .or(after)
+            .unwrap_or_default();
+        let bad = |error: IdError| {
+            Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response()
+        };
         let after = cursor.parse().map_err(bad)?;
         Ok(Self { after, filter })
     }
@@ -56,10 +67,25 @@ pub(crate) struct Start {
 /// 400 where the cursor lies beyond the log's end: it is of another execution.
 pub(crate) fn start(position: Position, epoch: Epoch, last_seq: Seq) -> Result<Start, Problem> {
     match position {
-        Position::Earliest => Ok(Start { after: 0, void: None }),
-        Position::Now => Ok(Start { after: last_seq, void: None }),
-        Position::After(cursor) if cursor.epoch != epoch => Ok(Start { after: 0, void: (cursor.seq > 0).then_some((1, cursor.seq)) }),
-        Position::After(cursor) if cursor.seq > last_seq => Err(Problem::new(StatusCode::BAD_REQUEST, "The cursor lies beyond the end of this execution's log: it belongs to another.")),
-        Position::After(cursor) => Ok(Start { after: cursor.seq, void: None }),
+        Position::Earliest => Ok(Start {
+            after: 0,
+            void: None,
+        }),
+        Position::Now => Ok(Start {
+            after: last_seq,
+            void: None,
+        }),
+        Position::After(cursor) if cursor.epoch != epoch => Ok(Start {
+            after: 0,
+            void: (cursor.seq > 0).then_some((1, cursor.seq)),
+        }),
+        Position::After(cursor) if cursor.seq > last_seq => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "The cursor lies beyond the end of this execution's log: it belongs to another.",
+        )),
+        Position::After(cursor) => Ok(Start {
+            after: cursor.seq,
+            void: None,
+        }),
     }
 }

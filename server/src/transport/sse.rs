@@ -48,18 +48,32 @@ pub(crate) async fn open(
     selection: Selection,
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
-    let stream = executions.log().open(&id)?.ok_or_else(Problem::unknown_execution)?;
+    let stream = executions
+        .log()
+        .open(&id)?
+        .ok_or_else(Problem::unknown_execution)?;
     let tail = stream.tail();
     let start = parameters::start(selection.after, stream.epoch(), tail.last_seq)?;
-    if tail.ended.is_some() && start.void.is_none() && start.after >= tail.last_seq && tail.last_seq > 0 {
+    if tail.ended.is_some()
+        && start.void.is_none()
+        && start.after >= tail.last_seq
+        && tail.last_seq > 0
+    {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let feed = Feed::single(executions, id, selection.after, selection.filter);
-    let body = stream::unfold(Some(Connection { feed, format, opened: false }), |connection| async move {
-        let mut connection = connection?;
-        let (chunk, open) = connection.next().await;
-        Some((Ok::<Bytes, Infallible>(chunk), open.then_some(connection)))
-    });
+    let body = stream::unfold(
+        Some(Connection {
+            feed,
+            format,
+            opened: false,
+        }),
+        |connection| async move {
+            let mut connection = connection?;
+            let (chunk, open) = connection.next().await;
+            Some((Ok::<Bytes, Infallible>(chunk), open.then_some(connection)))
+        },
+    );
     let mut response = Body::from_stream(body).into_response();
     let headers = response.headers_mut();
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
@@ -109,7 +123,12 @@ impl Connection {
         match self.format {
             Format::Full => return chunk.put(record.sse_bytes()),
             Format::Message => write_event(&mut text, None, record.json(), Some(&id)),
-            Format::Short => write_event(&mut text, Some(record.event_type()), &short(record), Some(&id)),
+            Format::Short => write_event(
+                &mut text,
+                Some(record.event_type()),
+                &short(record),
+                Some(&id),
+            ),
         }
         chunk.put(text.as_bytes());
     }
@@ -132,8 +151,13 @@ impl Connection {
 }
 
 fn short(record: &Record) -> String {
-    let Ok(event) = record.parse() else { return record.json().to_owned() };
-    let mut short = event.step_id.map(|id| json!({ "step_id": id })).unwrap_or_else(|| json!({}));
+    let Ok(event) = record.parse() else {
+        return record.json().to_owned();
+    };
+    let mut short = event
+        .step_id
+        .map(|id| json!({ "step_id": id }))
+        .unwrap_or_else(|| json!({}));
     if let (Some(short), Value::Object(data)) = (short.as_object_mut(), event.data) {
         short.extend(data);
     }

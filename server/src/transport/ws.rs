@@ -5,8 +5,10 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use stepcast_core::control::ControlFrame;
 use stepcast_core::id::ExecutionId;
 
 use super::feed::{Feed, Frame};
@@ -22,12 +24,19 @@ pub(crate) async fn open(
     selection: Selection,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let Path(id) = id.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let Path(id) =
+        id.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
     let id: ExecutionId = id.parse()?;
     let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), "This is a WebSocket endpoint. Plain HTTP: GET /stream/pipeline/{id} or /api/executions/{id}/events."))?;
-    let upgrade = upgrade.max_message_size(LARGEST_CLIENT_FRAME).max_frame_size(LARGEST_CLIENT_FRAME).write_buffer_size(0).read_buffer_size(4 << 10);
-    let feed = Feed::single(executions.clone(), id, selection.after, selection.filter);
-    Ok(upgrade.on_upgrade(move |socket| serve(socket, feed)).into_response())
+    let upgrade = upgrade
+        .max_message_size(LARGEST_CLIENT_FRAME)
+        .max_frame_size(LARGEST_CLIENT_FRAME)
+        .write_buffer_size(WRITE_BUFFER)
+        .read_buffer_size(4 << 10);
+    let feed = Feed::single(executions, id, selection.after, selection.filter);
+    Ok(upgrade
+        .on_upgrade(move |socket| serve(socket, feed))
+        .into_response())
 }
 
 /// Runs until either end closes. A peer that stops reading blocks `send`, and the socket's own deadline ends it.
@@ -59,7 +68,10 @@ enum Written {
 }
 
 /// Writes all there is: events are fed, and flushed once.
-async fn write(sending: &mut SplitSink<WebSocket, Message>, feed: &mut Feed) -> Result<Written, axum::Error> {
+async fn write(
+    sending: &mut SplitSink<WebSocket, Message>,
+    feed: &mut Feed,
+) -> Result<Written, axum::Error> {
     loop {
         let frames = feed.ready().await;
         if frames.is_empty() {
@@ -68,10 +80,19 @@ async fn write(sending: &mut SplitSink<WebSocket, Message>, feed: &mut Feed) -> 
         }
         for frame in frames {
             let message = match frame {
-                Frame::Event(record) => Message::Text(Utf8Bytes::try_from(record.json_bytes()).map_err(axum::Error::new)?),
-                Frame::Control(control) => Message::Text(serde_json::to_string(&control).map_err(axum::Error::new)?.into()),
+                Frame::Event(record) => Message::Text(
+                    Utf8Bytes::try_from(record.json_bytes()).map_err(axum::Error::new)?,
+                ),
+                Frame::Control(control) => Message::Text(
+                    serde_json::to_string(&control)
+                        .map_err(axum::Error::new)?
+                        .into(),
+                ),
                 Frame::Close(code) => {
-                    let close = CloseFrame { code: code.code(), reason: Utf8Bytes::from_static("") };
+                    let close = CloseFrame {
+                        code: code.code(),
+                        reason: Utf8Bytes::from_static(""),
+                    };
                     sending.send(Message::Close(Some(close))).await?;
                     return Ok(Written::Closed);
                 }
@@ -86,10 +107,16 @@ async fn write(sending: &mut SplitSink<WebSocket, Message>, feed: &mut Feed) -> 
 /// Reads until the peer has answered the close, so that the handshake is whole.
 async fn finish(mut receiving: SplitStream<WebSocket>) {
     let answered = async { while let Some(Ok(_)) = receiving.next().await {} };
-    if tokio::time::timeout(CLOSE_HANDSHAKE, answered).await.is_err() {
+    if tokio::time::timeout(CLOSE_HANDSHAKE, answered)
+        .await
+        .is_err()
+    {
         tracing::debug!("a peer did not answer the close");
     }
 }
+
+/// Bytes gathered before they are written although more could follow.
+const WRITE_BUFFER: usize = 8 << 10;
 
 /// Clients send subscriptions and pings only.
 const LARGEST_CLIENT_FRAME: usize = 64 << 10;
