@@ -6,12 +6,12 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 
 import { json, until } from "../support/api.js";
-import { ROOT, startProgram, startServer } from "../support/server.js";
+import { ROOT, startProgram, startServer, temporaryFolder } from "../support/server.js";
 
 const XTASK = process.env.STEPCAST_XTASK ?? `${ROOT}/target/debug/xtask`;
 
 test("start serves the page and an example that streams at once", async (t) => {
-  const args = ["start", "--debug", "--port", "0"];
+  const args = ["start", "--debug", "--port", "0", "--data-dir", await temporaryFolder(t)];
   const program = await startProgram(t, XTASK, args, { line: /listening on (http:\/\/127\.0\.0\.1:\d+)/, seconds: 1200 });
   const url = program.match[1];
   assert.ok(program.printed.some((line) => line.includes(`${url}/`)), "the address is printed");

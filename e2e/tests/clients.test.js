@@ -54,7 +54,7 @@ test("curl follows a run by long poll", async (t) => {
     await runClient(t, "curl", ["-s", address], (line) => void (page += line));
     const parsed = JSON.parse(page);
     events.push(...parsed.events);
-    after = parsed.cursor;
+    after = parsed.next;
     closed = parsed.closed;
   }
   await assertWhole(server.url, id, events, { control: "closed", ...closed });

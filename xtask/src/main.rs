@@ -26,12 +26,13 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   start   build everything, serve dashboard and API, run an example
-            --port <N>    listen on 127.0.0.1:<N> instead of 8400
-            --open        open the page in a browser
-            --debug       build the server without optimisation: sooner ready, slower
+            --port <N>        listen on 127.0.0.1:<N> instead of 8400
+            --data-dir <DIR>  keep the log there instead of in .stepcast/
+            --open            open the page in a browser
+            --debug           build the server without optimisation: sooner ready, slower
   test    set up and pass all tests, browser included
-            --only <PART> only this part; may be given several times
-            --list        name the parts
+            --only <PART>     only this part; may be given several times
+            --list            name the parts
   web     build the dashboard into dist/
   npm     build the wasm of the npm package into web/npm/pkg/
   tools   install what the tests need into .tools/

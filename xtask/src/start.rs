@@ -13,6 +13,7 @@ use crate::{tools, web};
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Options {
     port: u16,
+    data_dir: String,
     open: bool,
     debug: bool,
 }
@@ -22,29 +23,26 @@ impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self {
             port: 8400,
+            data_dir: ".stepcast".to_owned(),
             open: false,
             debug: false,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let (flag, joined) = argument
-                .split_once('=')
-                .map_or((argument.as_str(), None), |(f, v)| (f, Some(v)));
+            let (flag, joined) = match argument.split_once('=') {
+                Some((flag, value)) => (flag, Some(value)),
+                None => (argument.as_str(), None),
+            };
+            let mut value = || {
+                joined
+                    .or_else(|| rest.next().map(String::as_str))
+                    .unwrap_or_default()
+            };
             match flag {
                 "--open" => options.open = true,
                 "--debug" => options.debug = true,
-                "--port" => {
-                    let value = joined
-                        .or_else(|| rest.next().map(String::as_str))
-                        .unwrap_or_default();
-                    let Ok(port) = value.parse() else {
-                        return Err(format!(
-                            "--port wants a number from 0 to 65535, not `{value}`"
-                        )
-                        .into());
-                    };
-                    options.port = port;
-                }
+                "--data-dir" => options.data_dir = value().to_owned(),
+                "--port" => options.port = parse_port(value())?,
                 other => {
                     return Err(
                         format!("`start` has no option `{other}`; see cargo xtask --help").into(),
@@ -54,6 +52,11 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn parse_port(text: &str) -> Result<u16> {
+    let port = text.parse().ok();
+    port.ok_or_else(|| format!("--port wants a number from 0 to 65535, not `{text}`").into())
 }
 
 /// Builds everything and becomes the server.
@@ -80,7 +83,7 @@ pub(crate) fn start(options: &Options) -> Result<()> {
         .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
         .args([
             "--data-dir",
-            ".stepcast",
+            &options.data_dir,
             "--pipelines",
             "examples",
             "--start",
@@ -170,11 +173,18 @@ mod tests {
     fn options_are_read_in_both_spellings() {
         let expected = Options {
             port: 9000,
+            data_dir: "d".to_owned(),
             open: true,
             debug: false,
         };
-        assert_eq!(parsed(&["--port", "9000", "--open"]).unwrap(), expected);
-        assert_eq!(parsed(&["--open", "--port=9000"]).unwrap(), expected);
+        assert_eq!(
+            parsed(&["--port", "9000", "--open", "--data-dir", "d"]).unwrap(),
+            expected
+        );
+        assert_eq!(
+            parsed(&["--open", "--data-dir=d", "--port=9000"]).unwrap(),
+            expected
+        );
         assert_eq!(parsed(&[]).unwrap().port, 8400);
     }
 
