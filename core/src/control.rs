@@ -37,6 +37,9 @@ pub enum EndReason {
     Timeout,
     /// The program that posted the events fell silent past its lease.
     ProducerLost,
+    /// It has ended; how, the reader was not told or does not know the word for. A server never sends this.
+    #[serde(other)]
+    Unknown,
 }
 
 impl EndReason {
@@ -49,6 +52,7 @@ impl EndReason {
             Self::Interrupted => "interrupted",
             Self::Timeout => "timeout",
             Self::ProducerLost => "producer_lost",
+            Self::Unknown => "unknown",
         }
     }
 

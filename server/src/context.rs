@@ -1,9 +1,14 @@
-//! What a run emits its events through.
+//! What a run emits its events through, and where subscribers are attached.
 
-use serde_json::Value;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 use stepcast_core::event::EventType;
 use stepcast_core::id::{ExecutionId, Seq, StepId};
 use thiserror::Error;
+
+use crate::log::{Reader, Stream};
+use crate::subscriber::{Subscriber, SubscriberId, Subscribers};
 
 /// An event before the log has given it a place and a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,19 +35,41 @@ pub enum EmitError {
     Store(String),
 }
 
-/// The way from a run to its log.
+/// The way from a run to its log, and from the log to subscribers inside this process.
 ///
-/// Emitting never waits for a reader. It waits only while more is unwritten than the log's own budget allows,
+/// Emitting never waits for a reader. It waits only while more is uncommitted than the log's own budget allows,
 /// which is when the disk is slower than the producer.
 #[derive(Clone, Debug)]
 pub struct StreamingContext {
     execution_id: ExecutionId,
+    streaming: Option<Streaming>,
+}
+
+#[derive(Clone, Debug)]
+struct Streaming {
+    stream: Arc<Stream>,
+    subscribers: Subscribers,
 }
 
 impl StreamingContext {
+    /// A context over an execution's log.
+    pub fn new(stream: Arc<Stream>) -> Self {
+        let execution_id = stream.id().clone();
+        Self {
+            execution_id,
+            streaming: Some(Streaming {
+                stream,
+                subscribers: Subscribers::default(),
+            }),
+        }
+    }
+
     /// A context that keeps nothing: the plan's blocking execution takes the same path as a streamed one.
     pub fn disabled(execution_id: ExecutionId) -> Self {
-        Self { execution_id }
+        Self {
+            execution_id,
+            streaming: None,
+        }
     }
 
     /// Whose events these are.
@@ -50,13 +77,69 @@ impl StreamingContext {
         &self.execution_id
     }
 
+    /// The log; none where nothing is kept.
+    pub fn stream(&self) -> Option<&Arc<Stream>> {
+        self.streaming.as_ref().map(|streaming| &streaming.stream)
+    }
+
     /// Adds an event to the log; its place is returned, 0 where the context keeps nothing.
     ///
     /// # Errors
     /// Where the execution has ended, or the log cannot be written.
-    #[expect(clippy::unused_async, reason = "waits on the log's budget")]
     pub async fn emit(&self, draft: Draft) -> Result<Seq, EmitError> {
-        drop(draft);
-        Ok(0)
+        match &self.streaming {
+            Some(streaming) => streaming.stream.append(&draft).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Says how far a step is, from 0 to 1, and what it is doing.
+    ///
+    /// # Errors
+    /// As [`StreamingContext::emit`].
+    pub async fn emit_progress(
+        &self,
+        step_id: &StepId,
+        progress: f64,
+        message: Option<&str>,
+    ) -> Result<Seq, EmitError> {
+        let mut data = json!({ "progress": progress.clamp(0.0, 1.0) });
+        if let (Some(message), Some(object)) = (message, data.as_object_mut()) {
+            object.insert("message".to_owned(), message.into());
+        }
+        let draft = Draft {
+            event_type: EventType::StepProgress,
+            step_id: Some(step_id.clone()),
+            data,
+            metadata: None,
+        };
+        self.emit(draft).await
+    }
+
+    /// Attaches a subscriber; it sees every event from the first that is still there.
+    ///
+    /// It runs as a task of its own. If it fails, panics or hangs, it is counted and removed, and nothing else
+    /// notices. `None` where the context keeps nothing.
+    pub fn subscribe(&self, subscriber: Box<dyn Subscriber>) -> Option<SubscriberId> {
+        let streaming = self.streaming.as_ref()?;
+        Some(
+            streaming
+                .subscribers
+                .add(subscriber, Reader::new(streaming.stream.clone(), 0)),
+        )
+    }
+
+    /// Detaches a subscriber; false where it is gone already.
+    pub fn unsubscribe(&self, id: SubscriberId) -> bool {
+        self.streaming
+            .as_ref()
+            .is_some_and(|streaming| streaming.subscribers.remove(id))
+    }
+
+    /// The attached subscribers.
+    pub fn subscribers(&self) -> Option<&Subscribers> {
+        self.streaming
+            .as_ref()
+            .map(|streaming| &streaming.subscribers)
     }
 }

@@ -3,14 +3,27 @@
 //! **Every [`Client::handle`] is followed by [`Client::poll`] until it returns [`Output::Timeout`].**
 //!
 //! The shell (a page, a command line, a test) owns sockets and clock; the machine owns the cursor, the
-//! generations, the back-off and the ladder of transports.
+//! generations, the back-off and the ladder of transports. What it promises is in [`Client`].
+
+mod backoff;
+mod connection;
+mod dial;
+mod frames;
+mod ladder;
+mod machine;
+mod timer;
+mod wake;
+pub mod window;
 
 use std::time::Duration;
 
 use crate::control::{EndReason, GapReason};
 use crate::event::StreamEvent;
+use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
 use crate::time::Time;
+
+pub use machine::Client;
 
 /// A way to reach the server, in the order of the ladder.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -21,6 +34,11 @@ pub enum Transport {
     Sse,
     /// `/api/executions/{id}/events?wait_ms=`
     LongPoll,
+}
+
+impl Transport {
+    /// Every transport, the best first.
+    pub const LADDER: [Self; 3] = [Self::WebSocket, Self::Sse, Self::LongPoll];
 }
 
 /// Names a connection. What arrives from any but the newest is ignored.
@@ -34,7 +52,9 @@ pub struct Config {
     pub execution_id: ExecutionId,
     /// From where.
     pub after: Position,
-    /// The ladder: which transports to try, in order. One entry pins the transport.
+    /// What of it. With a filter, a hole in the numbers is not a loss.
+    pub filter: Filter,
+    /// The ladder: which transports to try, in order. One entry pins the transport; none means all.
     pub transports: Vec<Transport>,
     /// The first delay is drawn from 0 to this.
     pub backoff_base: Duration,
@@ -44,8 +64,28 @@ pub struct Config {
     pub first_byte_timeout: Duration,
     /// Where the server names no heartbeat, assume this one. Stale is two and a half of it.
     pub heartbeat: Duration,
+    /// How long the server may hold a long poll.
+    pub poll_wait: Duration,
     /// Seed of the jitter.
     pub seed: u64,
+}
+
+impl Config {
+    /// The defaults. A shell gives `seed` a value of its own, or all its clients draw the same delays.
+    pub fn new(execution_id: ExecutionId) -> Self {
+        Self {
+            execution_id,
+            after: Position::Earliest,
+            filter: Filter::default(),
+            transports: Transport::LADDER.to_vec(),
+            backoff_base: Duration::from_millis(500),
+            backoff_cap: Duration::from_secs(20),
+            first_byte_timeout: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(15),
+            poll_wait: Duration::from_secs(25),
+            seed: 0,
+        }
+    }
 }
 
 /// How a connection ended, as far as the shell can tell.
@@ -90,7 +130,8 @@ pub enum Input<'a> {
     Tick,
 }
 
-/// One connection to make. The shell keeps one at a time: a dial replaces whatever was before.
+/// One connection to make; [`Dial::path`] is where. The shell keeps one at a time: a dial replaces
+/// whatever was before.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Dial {
     /// Its name.
@@ -101,6 +142,10 @@ pub struct Dial {
     pub execution_id: ExecutionId,
     /// From where; goes into the URL.
     pub after: Position,
+    /// What of it; goes into the URL.
+    pub filter: Filter,
+    /// Long poll: how long the server may hold its answer; goes into the URL.
+    pub wait: Duration,
 }
 
 /// Everything the machine says.
@@ -197,4 +242,25 @@ pub enum State {
     },
     /// Stopped by the shell.
     Stopped,
+}
+
+/// What the machine has counted since its start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Events delivered.
+    pub events: u64,
+    /// Events that came again, and were dropped.
+    pub duplicates: u64,
+    /// Gaps reported.
+    pub gaps: u64,
+    /// Events that those gaps stand for.
+    pub lost: u64,
+    /// Frames that were none.
+    pub corrupt: u64,
+    /// Connections asked for. Of a long poll, each request.
+    pub dials: u64,
+    /// Connections on which the server's hello came, after the first.
+    pub resumes: u64,
+    /// Logs that were recreated.
+    pub resets: u64,
 }

@@ -41,6 +41,18 @@ impl CloseCode {
         Self::NotFound,
     ];
 
+    /// The code for a subscription that was refused with this HTTP status.
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            400 => Self::InvalidCursor,
+            404 => Self::NotFound,
+            408 | 425 | 429 | 503 => Self::TryLater,
+            413 => Self::TooBig,
+            _ if status / 100 == 4 => Self::Policy,
+            _ => Self::Error,
+        }
+    }
+
     /// The number on the wire.
     pub const fn code(self) -> u16 {
         match self {
@@ -67,6 +79,16 @@ pub const fn comes_back(code: u16) -> bool {
         code,
         1000 | 1002 | 1003 | 1007 | 1008 | 1009 | 1010 | 3500..=3999
     )
+}
+
+/// The HTTP status that a code which forbids coming back stands for.
+pub const fn status(code: u16) -> u16 {
+    match code {
+        1008 => 403,
+        1009 => 413,
+        3501 => 404,
+        _ => 400,
+    }
 }
 
 #[cfg(test)]

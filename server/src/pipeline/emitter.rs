@@ -81,11 +81,12 @@ impl RunEmitter {
 }
 
 /// An output in the data of an event; where it is large, the place of the event that already holds it.
-pub(crate) fn put_output(data: &mut Map<String, Value>, output: &Value, seq: Option<Seq>) {
-    match seq {
-        Some(seq) if seq > 0 && is_large(output) => data.insert("output_seq".into(), seq.into()),
-        _ => data.insert("output".into(), output.clone()),
-    };
+pub(crate) fn put_output(data: &mut Map<String, Value>, output: &Value, seq: Seq) {
+    if seq > 0 && is_large(output) {
+        data.insert("output_seq".into(), seq.into());
+    } else {
+        data.insert("output".into(), output.clone());
+    }
 }
 
 /// Whether the JSON text of a value has more than [`REPEATED`] bytes; stops counting there.

@@ -6,12 +6,20 @@
 //!                                    └─▶ runner: tasks, attempts, events, deadlines
 //! ```
 
+mod attempt;
 pub mod condition;
 pub mod data;
 pub mod definition;
 pub(crate) mod emitter;
 pub mod graph;
+mod result;
+mod runner;
+pub mod scheduler;
 pub mod scope;
+mod state;
 pub mod template;
 
 pub use definition::{Pipeline, Problem};
+pub use result::{RunResult, RunStatus, StepRecord, StepStatus};
+pub use runner::{RunOptions, run};
+pub use state::RunState;

@@ -1,7 +1,7 @@
 //! What a step is given, and how it speaks to those who watch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 use stepcast_core::event::EventType;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::policy::StepPolicy;
 use crate::pipeline::data::Data;
 use crate::pipeline::emitter::RunEmitter;
+use crate::pipeline::scope::Scope;
 
 /// One attempt of a step: its data, its configuration, and the way to its viewers.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub(crate) struct Call {
     pub(crate) iteration: u32,
     pub(crate) data: Arc<Data>,
     pub(crate) parameters: Arc<Map<String, Value>>,
+    pub(crate) input: Arc<Value>,
     pub(crate) inputs: Map<String, Value>,
     pub(crate) config: Arc<Value>,
     pub(crate) policy: Arc<StepPolicy>,
@@ -53,7 +55,7 @@ pub(crate) struct StepEmitter {
     step_id: StepId,
     progressed: AtomicBool,
     ended: AtomicBool,
-    output: Mutex<Option<(Seq, Value)>>,
+    output: Mutex<Option<(Seq, Arc<Value>)>>,
 }
 
 impl StepContext {
@@ -92,6 +94,16 @@ impl StepContext {
             self.call.data.to_map().into()
         } else {
             self.call.inputs.clone().into()
+        }
+    }
+
+    /// What conditions see.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope {
+            data: &self.call.data,
+            parameters: &self.call.parameters,
+            input: &self.call.input,
+            failed: false,
         }
     }
 
@@ -211,22 +223,21 @@ impl StepEmitter {
         self.emit(EventType::StepProgress, data).await;
     }
 
-    /// Writes an output, unless it is the one that was written last; its place.
-    pub(crate) async fn output(&self, value: Value) -> Seq {
-        let last = |value: &Value| {
-            let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            output
-                .as_ref()
-                .filter(|(_, last)| last == value)
-                .map(|(seq, _)| *seq)
-        };
-        if let Some(seq) = last(&value) {
-            return seq;
+    /// Writes an output, unless it is the one that was written last; its place, and the value to be shared.
+    pub(crate) async fn output(&self, value: Value) -> (Seq, Arc<Value>) {
+        let last = self.lock_output().clone();
+        if let Some((seq, last)) = last.filter(|(_, last)| **last == value) {
+            return (seq, last);
         }
         let data = json!({"output": &value});
         let seq = self.emit(EventType::StepOutput, data).await;
-        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = Some((seq, value));
-        seq
+        let value = Arc::new(value);
+        *self.lock_output() = Some((seq, Arc::clone(&value)));
+        (seq, value)
+    }
+
+    fn lock_output(&self) -> MutexGuard<'_, Option<(Seq, Arc<Value>)>> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn emit(&self, event_type: EventType, data: Value) -> Seq {

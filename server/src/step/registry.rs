@@ -38,7 +38,7 @@ pub struct StepRegistry {
 
 impl StepRegistry {
     /// The built-in kinds, and no classes.
-    pub fn new() -> Self {
+    pub fn builtin() -> Self {
         let mut registry = Self {
             kinds: BTreeMap::new(),
             classes: BTreeMap::new(),
@@ -134,7 +134,7 @@ impl StepRegistry {
 
 impl Default for StepRegistry {
     fn default() -> Self {
-        Self::new()
+        Self::builtin()
     }
 }
 
@@ -145,6 +145,14 @@ impl fmt::Debug for StepRegistry {
             .field("classes", &self.classes.keys())
             .finish()
     }
+}
+
+/// A built-in step, where nothing is wrong with its configuration.
+pub(super) fn made(
+    step: impl Step + 'static,
+    problems: Problems,
+) -> Result<Box<dyn Step>, Vec<Problem>> {
+    problems.into_result(step).map(|step| Box::new(step) as _)
 }
 
 fn make(

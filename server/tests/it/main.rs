@@ -1,5 +1,7 @@
-//! Integration tests, one binary.
+//! Tests of the server through its public interface: log, runs, HTTP and real sockets.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod log;
 mod pipeline_condition;
 mod pipeline_definition;
 mod pipeline_template;

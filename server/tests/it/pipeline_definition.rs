@@ -7,7 +7,7 @@ use stepcast::step::StepRegistry;
 
 /// A registry with the classes named.
 pub(crate) fn classes(names: &[&str]) -> StepRegistry {
-    let mut registry = StepRegistry::new();
+    let mut registry = StepRegistry::builtin();
     for name in names {
         registry.register_fn(*name, |context| async move { Ok(context.subject()) });
     }

@@ -279,10 +279,9 @@ fn comparison(
     if !given && !operator.is_unary() {
         problems.error(fields.here(), "a comparison needs a `value`");
     }
-    let regex = match operator {
-        Operator::Matches => read_regex(&value, &place, problems),
-        _ => None,
-    };
+    let regex = (operator == Operator::Matches)
+        .then(|| read_regex(&value, &place, problems))
+        .flatten();
     Condition::Compare(Comparison {
         source,
         operator,

@@ -339,16 +339,15 @@ fn load_schema(
 
 /// Reads `outputs`: an object of templates, or a list of names.
 fn load_outputs(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Map<String, Value>> {
-    match fields.value("outputs")? {
-        Value::Array(names) => Some(
-            names
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|name| (name.to_owned(), format!("{{{{ {name} }}}}").into()))
-                .collect(),
-        ),
-        _ => fields.object("outputs", problems).cloned(),
-    }
+    let outputs = fields.value("outputs")?;
+    let Some(names) = outputs.as_array() else {
+        return fields.object("outputs", problems).cloned();
+    };
+    let named = names
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|name| (name.to_owned(), format!("{{{{ {name} }}}}").into()));
+    Some(named.collect())
 }
 
 fn as_text(value: &Value) -> String {

@@ -1,5 +1,6 @@
 //! The pipeline's parameters: what a run has to be given, and what is taken where it is not.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::problem::{Place, Problem, Problems, closest};
@@ -7,18 +8,22 @@ use super::reader::{Fields, kind_of};
 use super::schema::Schema;
 
 /// One parameter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Parameter {
     /// Its name, a key of the run's input.
     pub name: String,
     /// Whether a run is refused without it.
     pub required: bool,
     /// What is taken where the input has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
     /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Its schema, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
+    #[serde(skip)]
     compiled: Option<Schema>,
 }
 

@@ -58,8 +58,8 @@ pub struct Streaming {
     pub enabled: bool,
     /// Whether fractions of progress are emitted.
     pub emit_progress: bool,
-    /// How many events an execution keeps in memory.
-    pub buffer_size: usize,
+    /// How many events an execution keeps in memory; the server's own setting where it is not said.
+    pub buffer_size: Option<usize>,
     /// How long small events may be gathered, in milliseconds.
     pub flush_interval_ms: u64,
 }
@@ -107,7 +107,7 @@ impl Default for Streaming {
         Self {
             enabled: true,
             emit_progress: true,
-            buffer_size: 1000,
+            buffer_size: None,
             flush_interval_ms: 100,
         }
     }
@@ -214,7 +214,7 @@ impl Streaming {
             result.emit_progress = emit_progress;
         }
         if let Some(size) = fields.count("buffer_size", 1, problems) {
-            result.buffer_size = usize::try_from(size).unwrap_or(usize::MAX);
+            result.buffer_size = Some(usize::try_from(size).unwrap_or(usize::MAX));
         }
         if let Some(interval) = fields.count("flush_interval_ms", 0, problems) {
             result.flush_interval_ms = interval;
@@ -237,9 +237,7 @@ pub(super) fn load_timeout(fields: &mut Fields<'_>, problems: &mut Problems) -> 
 
 fn load_category(value: &Value, place: &Place, problems: &mut Problems) -> Option<Category> {
     let word = value.as_str().unwrap_or_default();
-    let category = Category::ALL
-        .into_iter()
-        .find(|category| category.as_str() == word);
+    let category = Category::parse(word);
     if category.is_none() {
         problems.unknown(
             place,

@@ -101,6 +101,18 @@ impl Problems {
         self.errors.is_empty()
     }
 
+    /// `value`, where nothing is wrong.
+    ///
+    /// # Errors
+    /// With everything that is.
+    pub fn into_result<T>(self, value: T) -> Result<T, Vec<Problem>> {
+        if self.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.errors)
+        }
+    }
+
     /// The errors and the warnings.
     pub fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
         (self.errors, self.warnings)

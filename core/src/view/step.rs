@@ -1,0 +1,354 @@
+//! One step of a run: the fold of its own events.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error::ErrorView;
+use super::status::StepStatus;
+use crate::event::{EventType, StreamEvent};
+use crate::id::Seq;
+
+/// What is known of one step; of its newest iteration, where nothing else is said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StepView {
+    /// Its id.
+    pub id: String,
+    /// Its name, where it has one beside the id.
+    pub name: Option<String>,
+    /// Its kind: `http`, `command`, a class.
+    pub kind: Option<String>,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// 1 for the first time through a loop; 0 before it begins.
+    pub iteration: u64,
+    /// 1 for the first try; 0 before it begins.
+    pub attempt: u64,
+    /// How many tries there may be, where a retry said so.
+    pub max_attempts: Option<u64>,
+    /// While retrying: when the next attempt begins, in milliseconds since 1970.
+    pub retry_at: Option<u64>,
+    /// Retries in all iterations.
+    pub retries: u64,
+    /// Whether its fallback gives the output.
+    pub fallback: bool,
+    /// 0 to 1, as the step reported it.
+    pub progress: Option<f64>,
+    /// What it says it is doing.
+    pub message: Option<String>,
+    /// What it said last in a form of its own (`custom`).
+    pub custom: Option<Value>,
+    /// The end of the text streamed by it, newest attempt: at most [`MAX_TEXT_BYTES`].
+    pub text: String,
+    /// Bytes of text dropped in front of `text`.
+    pub text_dropped: u64,
+    /// Its newest log lines, of all iterations: at most [`MAX_LOGS`].
+    pub logs: Vec<LogView>,
+    /// Log lines dropped in front of `logs`.
+    pub logs_dropped: u64,
+    /// What it gave.
+    pub output: Option<Value>,
+    /// The event that holds the output; with no `output` here, that event is missing.
+    pub output_seq: Option<Seq>,
+    /// What went wrong last, an attempt that was retried included.
+    pub error: Option<ErrorView>,
+    /// Milliseconds since 1970, newest iteration.
+    pub started_at: Option<u64>,
+    /// Milliseconds since 1970, newest iteration.
+    pub ended_at: Option<u64>,
+    /// Milliseconds, as the server measured them.
+    pub duration_ms: Option<f64>,
+    /// The last event of it.
+    pub last_seq: Seq,
+    /// The largest fraction it has reached in any iteration: what it adds to the run's progress.
+    #[serde(skip)]
+    pub(super) share: f64,
+}
+
+/// One log line of a step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct LogView {
+    /// The event it came with.
+    pub seq: Seq,
+    /// `debug`, `info`, `warning` or `error`.
+    pub level: String,
+    /// The line.
+    pub message: String,
+}
+
+/// The longest text kept for a step, in bytes.
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
+
+/// The most log lines kept for a step.
+pub const MAX_LOGS: usize = 500;
+
+impl StepView {
+    pub(super) fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// How long the step has taken, in milliseconds: as measured, or until `now_ms` while it runs.
+    pub fn duration_ms(&self, now_ms: u64) -> Option<f64> {
+        self.duration_ms
+            .or_else(|| elapsed(self.started_at, self.ended_at, now_ms))
+    }
+
+    /// Takes an event of this step; `unseen` where events before it are missing since the step's last.
+    /// False where nothing could be made of it.
+    pub(super) fn apply(&mut self, event: &StreamEvent, unseen: bool) -> bool {
+        let data = &event.data;
+        let at = event.timestamp.unix_millis();
+        let known = match &event.event_type {
+            EventType::StepStart => {
+                self.start(data, at);
+                true
+            }
+            EventType::StepProgress => self.advance(event, at, unseen),
+            EventType::StepOutput => {
+                self.resume(unseen);
+                self.output = data.get("output").cloned();
+                self.output_seq = Some(event.seq);
+                true
+            }
+            EventType::StepComplete => {
+                self.resume(unseen);
+                self.finish(event, at);
+                self.status = StepStatus::Completed;
+                true
+            }
+            EventType::StepError => {
+                self.finish(event, at);
+                let continued = data.get("continued").and_then(Value::as_bool);
+                self.status = if continued == Some(true) {
+                    StepStatus::FailedContinued
+                } else {
+                    StepStatus::Failed
+                };
+                self.error = Some(ErrorView::read(data.get("error").unwrap_or(&Value::Null)));
+                true
+            }
+            EventType::PipelineStart
+            | EventType::PipelineComplete
+            | EventType::PipelineError
+            | EventType::CheckpointSaved
+            | EventType::Unknown(_) => false,
+        };
+        self.last_seq = event.seq;
+        known
+    }
+
+    /// Takes the run's end. What was under way ended with it; what is `unseen` nobody here can know.
+    pub(super) fn close(&mut self, failure: Option<&str>, at: Option<u64>, unseen: bool) {
+        if self.status.is_ended() {
+            return;
+        }
+        let began = self.status != StepStatus::Pending;
+        if began && !unseen {
+            self.ended_at = at;
+        }
+        self.retry_at = None;
+        self.status = match failure {
+            _ if unseen => StepStatus::Unknown,
+            Some(words) if began => {
+                self.error = Some(ErrorView::inferred(format!(
+                    "the run ended while this step was under way ({words})"
+                )));
+                StepStatus::Failed
+            }
+            Some(_) | None => StepStatus::Skipped,
+        };
+    }
+
+    /// How much of the step is done.
+    pub(super) fn fraction(&self) -> f64 {
+        if self.status.is_ended() {
+            1.0
+        } else {
+            self.progress.unwrap_or(0.0)
+        }
+    }
+
+    fn start(&mut self, data: &Value, at: Option<u64>) {
+        if let Some(name) = text_of(data, "name") {
+            self.name = Some(name);
+        }
+        if let Some(kind) = text_of(data, "kind") {
+            self.kind = Some(kind);
+        }
+        let again = self.iteration == 0 || self.status.is_ended();
+        let next = self.iteration.saturating_add(u64::from(again));
+        let iteration = count_of(data, "iteration").unwrap_or(next);
+        if again || iteration > self.iteration {
+            self.begin_iteration(iteration);
+            self.started_at = at;
+        } else {
+            self.begin_attempt();
+        }
+        self.attempt = count_of(data, "attempt").unwrap_or(self.attempt.max(1));
+    }
+
+    fn advance(&mut self, event: &StreamEvent, at: Option<u64>, unseen: bool) -> bool {
+        let data = &event.data;
+        let kind = data.get("kind").and_then(Value::as_str);
+        if kind == Some("retry") {
+            self.retry(data, at, unseen);
+            return true;
+        }
+        self.resume(unseen);
+        match kind {
+            None if data.get("kind").is_none() => {
+                if let Some(progress) = data.get("progress").and_then(Value::as_f64) {
+                    self.progress = Some(progress.clamp(0.0, 1.0));
+                }
+                if let Some(message) = text_of(data, "message") {
+                    self.message = Some(message);
+                }
+                data.is_object()
+            }
+            Some("token") => self.append(data.get("text").and_then(Value::as_str)),
+            Some("log") => {
+                self.log(event.seq, data);
+                true
+            }
+            Some("fallback") => {
+                self.fallback = true;
+                self.blame(data);
+                true
+            }
+            Some("custom") => {
+                self.custom = Some(data.clone());
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn retry(&mut self, data: &Value, at: Option<u64>, unseen: bool) {
+        self.resume(unseen);
+        self.retries = self.retries.saturating_add(1);
+        self.attempt = count_of(data, "attempt").unwrap_or(self.attempt.saturating_add(1));
+        self.max_attempts = count_of(data, "max_attempts");
+        self.blame(data);
+        let delay = data.get("delay_ms").and_then(Value::as_f64).unwrap_or(0.0);
+        self.retry_at = at.map(|at| at.saturating_add(whole_ms(delay)));
+        self.status = StepStatus::Retrying;
+    }
+
+    fn finish(&mut self, event: &StreamEvent, at: Option<u64>) {
+        let data = &event.data;
+        let iteration = count_of(data, "iteration").unwrap_or(self.iteration.max(1));
+        if iteration > self.iteration {
+            self.begin_iteration(iteration);
+        }
+        self.attempt = count_of(data, "attempt").unwrap_or(self.attempt.max(1));
+        self.duration_ms = data.get("duration_ms").and_then(Value::as_f64);
+        self.ended_at = at;
+        self.retry_at = None;
+        if let Some(output) = data.get("output") {
+            self.output = Some(output.clone());
+            self.output_seq = Some(event.seq);
+        } else if let Some(seq) = count_of(data, "output_seq")
+            && self.output_seq != Some(seq)
+        {
+            self.output = None;
+            self.output_seq = Some(seq);
+        }
+    }
+
+    /// Keeps an error that does not end the step.
+    fn blame(&mut self, data: &Value) {
+        if let Some(error) = data.get("error") {
+            self.error = Some(ErrorView::read(error));
+        }
+    }
+
+    /// A step that says something is under way, whether or not its beginning was seen.
+    fn resume(&mut self, unseen: bool) {
+        if self.status == StepStatus::Retrying {
+            self.begin_attempt();
+        } else if self.iteration == 0 || (self.status.is_ended() && unseen) {
+            self.begin_iteration(self.iteration.saturating_add(1));
+        }
+    }
+
+    fn begin_iteration(&mut self, iteration: u64) {
+        self.begin_attempt();
+        self.iteration = iteration;
+        self.attempt = 1;
+        self.max_attempts = None;
+        self.fallback = false;
+        self.error = None;
+        self.started_at = None;
+        self.ended_at = None;
+        self.duration_ms = None;
+    }
+
+    /// What an attempt that failed said is void.
+    fn begin_attempt(&mut self) {
+        self.status = StepStatus::Running;
+        self.retry_at = None;
+        self.progress = None;
+        self.message = None;
+        self.custom = None;
+        self.text.clear();
+        self.text_dropped = 0;
+        self.output = None;
+        self.output_seq = None;
+    }
+
+    /// Appends text. Over the bound a quarter goes at once, so that a token costs no move of a megabyte.
+    fn append(&mut self, text: Option<&str>) -> bool {
+        let Some(text) = text else { return false };
+        self.text.push_str(text);
+        if self.text.len() > MAX_TEXT_BYTES {
+            let least = self.text.len() - MAX_TEXT_BYTES / 4 * 3;
+            let cut = self.text.ceil_char_boundary(least);
+            self.text.drain(..cut);
+            self.text_dropped = self.text_dropped.saturating_add(cut as u64);
+        }
+        true
+    }
+
+    fn log(&mut self, seq: Seq, data: &Value) {
+        if self.logs.len() >= MAX_LOGS {
+            let cut = MAX_LOGS / 4;
+            self.logs.drain(..cut);
+            self.logs_dropped = self.logs_dropped.saturating_add(cut as u64);
+        }
+        self.logs.push(LogView {
+            seq,
+            level: text_of(data, "level").unwrap_or_else(|| "info".to_owned()),
+            message: text_of(data, "message").unwrap_or_default(),
+        });
+    }
+}
+
+/// The text at `key`.
+pub(super) fn text_of(data: &Value, key: &str) -> Option<String> {
+    data.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Milliseconds from `from` to `to`, or to `now` where there is no end yet.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact for 285,000 years of milliseconds"
+)]
+pub(super) fn elapsed(from: Option<u64>, to: Option<u64>, now: u64) -> Option<f64> {
+    from.map(|from| to.unwrap_or(now).saturating_sub(from) as f64)
+}
+
+/// The number at `key`, where it is one that counts from 1.
+fn count_of(data: &Value, key: &str) -> Option<u64> {
+    data.get(key).and_then(Value::as_u64).filter(|&n| n > 0)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and a negative delay is none"
+)]
+fn whole_ms(ms: f64) -> u64 {
+    ms as u64
+}

@@ -1,0 +1,222 @@
+//! Every number and path that an operator may set, in one place, each with its reason.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::log::Durability;
+
+/// Where the log lives.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// SQLite in the data directory.
+    #[default]
+    Sqlite,
+    /// Memory: bounded, and gone with the process.
+    Memory,
+}
+
+/// The server's settings. `docs/configuration.md` holds them as a table.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Loopback only: there are no accounts yet.
+    pub listen: SocketAddr,
+    /// Where the database lives; created when missing.
+    pub data_dir: PathBuf,
+    /// Where the log lives.
+    pub store: StoreKind,
+    /// What a committed event survives.
+    pub durability: Durability,
+    /// A folder of pipelines: `NAME.json`, or `NAME/pipeline.json`.
+    pub pipelines: PathBuf,
+    /// The server says something at least this often, in milliseconds. 15 s stays below the idle limits of
+    /// common proxies (nginx and ALB 60 s, Cloudflare 100 s).
+    pub heartbeat_ms: u64,
+    /// The middle of the delay that clients are asked to keep before they come back, in milliseconds; each
+    /// connection is given its own, from half to one and a half of it.
+    pub retry_ms: u64,
+    /// A write to a peer that makes no progress for this long ends the connection, in milliseconds.
+    pub write_deadline_ms: u64,
+    /// Events held in memory for one execution, where its pipeline says nothing (`streaming.buffer_size`).
+    pub buffer_size: usize,
+    /// Bytes held in memory for one execution.
+    pub buffer_bytes: usize,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Runs under way at once; more are refused with 429.
+    pub max_running: usize,
+    /// Step executions in one run, loops counted each time.
+    pub max_steps: usize,
+    /// The longest run, in seconds; 0 for no limit.
+    pub run_timeout_seconds: u64,
+    /// How long a stopping server waits for connections to close, in milliseconds.
+    pub shutdown_grace_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8400)),
+            data_dir: ".stepcast".into(),
+            store: StoreKind::default(),
+            durability: Durability::default(),
+            pipelines: "pipelines".into(),
+            heartbeat_ms: 15_000,
+            retry_ms: 1_000,
+            write_deadline_ms: 30_000,
+            buffer_size: 1_000,
+            buffer_bytes: 4 << 20,
+            max_body_bytes: 10 << 20,
+            max_running: 256,
+            max_steps: 10_000,
+            run_timeout_seconds: 0,
+            shutdown_grace_ms: 5_000,
+        }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A file or variable does not fit.
+    #[error("the configuration cannot be read: {0}")]
+    Read(#[from] config::ConfigError),
+    /// A value is out of its range.
+    #[error("{key}: {message}")]
+    Value {
+        /// Which setting.
+        key: &'static str,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+}
+
+impl Config {
+    /// The defaults, overlaid by a TOML file and then by variables `STEPCAST_…`, for example
+    /// `STEPCAST_DATA_DIR`.
+    ///
+    /// Without `file`, `stepcast.toml` in the working directory is read where it exists.
+    ///
+    /// # Errors
+    /// Where a file named is missing, a key is unknown, or a value is out of its range.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let defaults = config::Config::try_from(&Self::default())?;
+        let known: Vec<String> = defaults
+            .clone()
+            .try_deserialize::<serde_json::Map<String, serde_json::Value>>()?
+            .keys()
+            .cloned()
+            .collect();
+        // Only names of settings are taken: other programs' variables may share the prefix.
+        let ours = variables.filter(|(name, _)| {
+            name.to_ascii_lowercase()
+                .strip_prefix("stepcast_")
+                .is_some_and(|key| known.iter().any(|known| known == key))
+        });
+        let source = match file {
+            Some(path) => config::File::from(path).format(config::FileFormat::Toml),
+            None => config::File::from(Path::new("stepcast.toml"))
+                .format(config::FileFormat::Toml)
+                .required(false),
+        };
+        let environment = config::Environment::with_prefix("STEPCAST")
+            .try_parsing(true)
+            .source(Some(ours.collect()));
+        let merged = config::Config::builder()
+            .add_source(defaults)
+            .add_source(source)
+            .add_source(environment)
+            .build()?;
+        let config: Self = merged.try_deserialize()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether every value is in its range.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let value = |key, message: &str| {
+            Err(ConfigError::Value {
+                key,
+                message: message.to_owned(),
+            })
+        };
+        if !self.listen.ip().is_loopback() {
+            return value(
+                "listen",
+                "this server has no accounts, so it listens on loopback only (127.0.0.1 or [::1]); put a proxy that authenticates in front of it",
+            );
+        }
+        if !(100..=300_000).contains(&self.heartbeat_ms) {
+            return value("heartbeat_ms", "must be from 100 to 300000");
+        }
+        if self.retry_ms > 600_000 {
+            return value("retry_ms", "must be at most 600000");
+        }
+        if self.write_deadline_ms < 100 {
+            return value("write_deadline_ms", "must be at least 100");
+        }
+        if self.buffer_size == 0 || self.buffer_bytes == 0 {
+            return value("buffer_size", "must be at least 1, and buffer_bytes too");
+        }
+        if self.max_steps == 0 || self.max_running == 0 {
+            return value("max_steps", "must be at least 1, and max_running too");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stepcast.toml");
+        std::fs::write(&path, file.unwrap_or_default()).unwrap();
+        Config::load(
+            Some(&path),
+            variables
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned())),
+        )
+    }
+
+    #[test]
+    fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
+        let config = load(
+            Some("heartbeat_ms = 1000\nretry_ms = 5\nstore = \"memory\""),
+            &[("STEPCAST_RETRY_MS", "7"), ("STEPCAST_CHROME", "x")],
+        )
+        .unwrap();
+        assert_eq!(
+            (config.heartbeat_ms, config.retry_ms, config.store),
+            (1000, 7, StoreKind::Memory)
+        );
+        assert_eq!(config.max_body_bytes, Config::default().max_body_bytes);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_name() {
+        for (file, named) in [
+            ("heartbeat = 1", "heartbeat"),
+            ("heartbeat_ms = 1", "heartbeat_ms"),
+            ("listen = \"0.0.0.0:80\"", "listen"),
+            ("retry_ms = \"soon\"", "retry_ms"),
+        ] {
+            let message = load(Some(file), &[]).unwrap_err().to_string();
+            assert!(message.contains(named), "{file}: {message}");
+        }
+        assert!(Config::load(Some(Path::new("no-such-file.toml")), std::iter::empty()).is_err());
+    }
+}

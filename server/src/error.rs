@@ -1,0 +1,137 @@
+//! The one place where an error becomes a response: RFC 9457 problem documents.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use stepcast_core::id::IdError;
+
+use crate::context::EmitError;
+use crate::log::StoreError;
+
+/// One thing that is wrong in a document, with its place.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Flaw {
+    /// A JSON path: `$.flow.paths[2].condition.type`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was probably meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+/// A problem document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Flaw>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of this status; `detail` says what is wrong and what to do, and never echoes input.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self {
+            kind: "about:blank".into(),
+            title: title.into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// There is no such execution.
+    pub fn unknown_execution() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "There is no execution with this id. GET /api/executions lists those there are.",
+        )
+    }
+
+    /// A document does not validate.
+    pub fn invalid(detail: impl Into<String>, errors: Vec<Flaw>) -> Self {
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
+    }
+
+    /// Come back later.
+    pub fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
+        Self {
+            retry_after: Some(retry_after_seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What is wrong, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Exists) {
+            return Self::new(
+                StatusCode::CONFLICT,
+                "An execution with this id exists already.",
+            );
+        }
+        tracing::error!(%error, "the log failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The log could not be read or written; the server's own log says why.",
+        )
+    }
+}
+
+impl From<EmitError> for Problem {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::Ended => Self::new(StatusCode::CONFLICT, "The execution has ended."),
+            EmitError::Store(_) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "The log cannot take more events at present.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Following an execution from another process: real sockets around core's client machine.
+//!
+//! The command line follows with it, and so does every test that wants a native client.
+
+mod connection;
+mod http;
+mod server;
+mod websocket;
+
+use std::collections::VecDeque;
+
+use stepcast_core::client::{Client, Config, Dial, Generation, Input, Output, State};
+use stepcast_core::control::GapReason;
+use stepcast_core::event::StreamEvent;
+use stepcast_core::id::{Epoch, Position, Seq};
+use stepcast_core::time::Time;
+
+use self::connection::{Connection, Report};
+pub use self::server::{Server, ServerError, Target};
+use crate::clock::Clock;
+
+/// What a follower tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The next event, in order, once.
+    Event(Box<StreamEvent>),
+    /// Events that will not come.
+    Gap {
+        /// The first missing one.
+        from: Seq,
+        /// The last missing one.
+        to: Seq,
+        /// Why.
+        reason: GapReason,
+    },
+    /// The log was recreated: what came before is void.
+    Reset {
+        /// The new incarnation.
+        epoch: Epoch,
+    },
+    /// The connection's state has changed.
+    State(State),
+}
+
+/// Follows one execution over one connection at a time; dropping it hangs up.
+///
+/// It runs only while [`Follower::next`] is awaited: who reads slowly makes the server wait, and nothing piles up.
+#[derive(Debug)]
+pub struct Follower {
+    server: Server,
+    client: Client,
+    clock: Clock,
+    connection: Option<(Generation, Connection)>,
+    due: Option<Time>,
+    notices: VecDeque<Notice>,
+}
+
+impl Follower {
+    /// Follows the execution that `config` names on `server`.
+    pub fn new(server: Server, config: Config) -> Self {
+        Self {
+            server,
+            client: Client::new(config),
+            clock: Clock::start(),
+            connection: None,
+            due: None,
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// What comes next; `None` when the execution has ended and all of it was told, when the server refused for
+    /// good, or after [`Follower::stop`]. Needs a tokio runtime.
+    ///
+    /// Cancel safe: a call that is dropped loses nothing.
+    pub async fn next(&mut self) -> Option<Notice> {
+        if self.client.state() == State::Idle {
+            self.feed(Input::Start);
+        }
+        loop {
+            if let Some(notice) = self.notices.pop_front() {
+                return Some(notice);
+            }
+            if self.is_over() {
+                return None;
+            }
+            let clock = self.clock;
+            let due = self.due;
+            let rung = async move {
+                match due {
+                    Some(due) => tokio::time::sleep_until(clock.instant(due)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // What has arrived comes first: a reader that was away does not take its server for silent.
+            tokio::select! {
+                biased;
+                (generation, report) = arrived(&mut self.connection) => self.take(generation, report),
+                () = rung => self.feed(Input::Tick),
+            }
+        }
+    }
+
+    /// Tries again now, after a refusal too.
+    pub fn retry(&mut self) {
+        self.feed(Input::Retry);
+    }
+
+    /// Ends for good; what was received before is still told.
+    pub fn stop(&mut self) {
+        self.feed(Input::Stop);
+    }
+
+    /// The connection's state.
+    pub fn state(&self) -> State {
+        self.client.state()
+    }
+
+    /// Where the next connection begins.
+    pub fn cursor(&self) -> Position {
+        self.client.cursor()
+    }
+
+    /// The clock that times in [`State`] are of.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(
+            self.client.state(),
+            State::Ended { .. } | State::Refused { .. } | State::Stopped
+        )
+    }
+
+    fn take(&mut self, generation: Generation, report: Option<Report>) {
+        match report {
+            Some(Report::Text(text)) => self.feed(Input::Text(generation, &text)),
+            Some(Report::Bytes(bytes)) => self.feed(Input::Bytes(generation, &bytes)),
+            Some(Report::Closed(end)) => self.feed(Input::Closed(generation, end)),
+            // A long poll that was answered says no more; the machine has dialled anew or will.
+            None => self.connection = None,
+        }
+    }
+
+    /// Hands in one input, drains the machine, and carries out what it said.
+    fn feed(&mut self, input: Input<'_>) {
+        self.client.handle(self.clock.now(), input);
+        loop {
+            match self.client.poll() {
+                Output::Dial(dial) => self.dial(&dial),
+                Output::Hangup(generation) => {
+                    if self.connected(generation).is_some() {
+                        self.connection = None;
+                    }
+                }
+                Output::Send(generation, text) => {
+                    if let Some(connection) = self.connected(generation) {
+                        connection.send(text);
+                    }
+                }
+                Output::Event(event) => self.notices.push_back(Notice::Event(event)),
+                Output::Gap { from, to, reason } => {
+                    self.notices.push_back(Notice::Gap { from, to, reason });
+                }
+                Output::Reset { epoch } => self.notices.push_back(Notice::Reset { epoch }),
+                Output::State(state) => self.notices.push_back(Notice::State(state)),
+                Output::Timeout(due) => {
+                    self.due = due;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, dial: &Dial) {
+        // The old connection closes before the new one opens.
+        self.connection = None;
+        self.connection = Some((dial.generation, Connection::open(&self.server, dial)));
+    }
+
+    fn connected(&self, generation: Generation) -> Option<&Connection> {
+        self.connection
+            .as_ref()
+            .filter(|(of, _)| *of == generation)
+            .map(|(_, connection)| connection)
+    }
+}
+
+/// The next report of the connection; never, where there is none.
+async fn arrived(
+    connection: &mut Option<(Generation, Connection)>,
+) -> (Generation, Option<Report>) {
+    match connection {
+        Some((generation, connection)) => (*generation, connection.report().await),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,127 @@
+//! A WebSocket over the same HTTP client as everything else, so that TLS and addresses are decided once.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use reqwest::{StatusCode, Upgraded};
+use stepcast_core::client::ConnectionEnd;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::connection::{Link, Report};
+use super::http::refusal;
+use super::server::Server;
+
+/// Reads a WebSocket until it ends.
+pub(super) async fn run(server: Server, path: String, mut link: Link) {
+    let opened = tokio::select! {
+        opened = open(&server, &path) => opened,
+        () = link.dropped() => return,
+    };
+    let end = match opened {
+        Ok(mut socket) => match read(&mut socket, &mut link).await {
+            Some(end) => end,
+            None => return leave(socket).await,
+        },
+        Err(end) => end,
+    };
+    link.close(end).await;
+}
+
+/// The handshake of RFC 6455, section 4.1.
+async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, ConnectionEnd> {
+    let key = generate_key();
+    let request = server
+        .get(path)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_VERSION, "13")
+        .header(SEC_WEBSOCKET_KEY, &key);
+    let broken = |error: reqwest::Error| {
+        tracing::debug!(%error, path, "a WebSocket was not opened");
+        ConnectionEnd::Broken
+    };
+    let response = request.send().await.map_err(broken)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // A proxy that knows no WebSocket answers as if it were a page: the ladder goes on.
+        return Err(if response.status().is_success() {
+            ConnectionEnd::Broken
+        } else {
+            refusal(&response)
+        });
+    }
+    let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT);
+    if accepted.is_none_or(|value| value.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes())
+    {
+        return Err(ConnectionEnd::Broken);
+    }
+    let stream = response.upgrade().await.map_err(broken)?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    Ok(WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await)
+}
+
+/// Reads and sends until the socket ends; `None` where the owner is gone before.
+async fn read(socket: &mut WebSocketStream<Upgraded>, link: &mut Link) -> Option<ConnectionEnd> {
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            text = link.outgoing.recv() => match text {
+                Some(text) => {
+                    if socket.send(Message::text(text)).await.is_err() {
+                        return Some(NO_CODE);
+                    }
+                    continue;
+                }
+                None => return None,
+            },
+        };
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                let report = Report::Text(text.as_str().to_owned());
+                link.report(report).await.ok()?;
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.map_or(1005, |frame| frame.code.into());
+                return Some(ConnectionEnd::WebSocket { code });
+            }
+            // Pings are answered by the library with the next read.
+            Some(Ok(
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+            )) => {}
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a WebSocket broke");
+                return Some(NO_CODE);
+            }
+            None => return Some(NO_CODE),
+        }
+    }
+}
+
+/// Says good-bye, and waits a little for the answer.
+async fn leave(mut socket: WebSocketStream<Upgraded>) {
+    let farewell = async {
+        if socket.close(None).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+        tracing::trace!("the server did not answer a close");
+    }
+}
+
+/// Closed without a close frame.
+const NO_CODE: ConnectionEnd = ConnectionEnd::WebSocket { code: 1006 };
+
+/// No frame of a server is longer; it is what core allows an SSE message.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// How long a server may take to answer a close.
+const FAREWELL: Duration = Duration::from_secs(2);

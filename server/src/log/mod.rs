@@ -1,0 +1,125 @@
+//! The log: append gives a place, read goes on after a cursor, a tail can be waited on.
+//!
+//! Every subscription is a [`Reader`], a position in a [`Stream`]. The newest events are in the stream's
+//! ring; what has left it is read from the [`Store`]. An event becomes visible when the store has
+//! committed it: whatever a subscriber has seen survives the process (rule 4 of the contract).
+
+mod memory;
+mod reader;
+mod record;
+mod sqlite;
+mod store;
+mod stream;
+mod writer;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use stepcast_core::id::ExecutionId;
+
+pub use self::memory::MemoryStore;
+pub use self::reader::{Page, Reader};
+pub use self::record::Record;
+pub use self::sqlite::{Durability, SqliteStore};
+pub use self::store::{
+    Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, Store, StoreError,
+};
+pub use self::stream::{Budget, Stream, Tail};
+use self::writer::Writer;
+
+/// The log of every execution.
+#[derive(Debug)]
+pub struct Log {
+    store: Arc<dyn Store>,
+    /// None where the store commits at once.
+    writer: Option<Writer>,
+    /// Streams that somebody holds. A stream that nobody holds costs nothing.
+    streams: Mutex<HashMap<ExecutionId, Weak<Stream>>>,
+    /// Where the ring is all there is, the newest streams are held, [`KEPT_IN_MEMORY`] of them.
+    kept: Mutex<VecDeque<Arc<Stream>>>,
+}
+
+/// How many executions a log in memory remembers.
+const KEPT_IN_MEMORY: usize = 1000;
+
+impl Log {
+    /// A log over `store`.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        let writer = (!store.commits_at_once()).then(|| Writer::start(store.clone()));
+        Self {
+            store,
+            writer,
+            streams: Mutex::default(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Where ended executions are found.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Creates an execution and opens its stream.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where the id is taken.
+    pub fn create(&self, new: &NewExecution, budget: Budget) -> Result<Arc<Stream>, StoreError> {
+        let row = self.store.create(new)?;
+        Ok(self.enter(row, budget))
+    }
+
+    /// Opens the stream of an execution that exists, live or ended.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn open(&self, id: &ExecutionId) -> Result<Option<Arc<Stream>>, StoreError> {
+        if let Some(stream) = lock(&self.streams).get(id).and_then(Weak::upgrade) {
+            return Ok(Some(stream));
+        }
+        Ok(self
+            .store
+            .find(id)?
+            .map(|row| self.enter(row, Budget::default())))
+    }
+
+    /// Waits until everything appended so far is committed, then stops the writer.
+    pub fn close(&self) {
+        if let Some(writer) = &self.writer {
+            writer.close();
+        }
+    }
+
+    fn enter(&self, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
+        let mut streams = lock(&self.streams);
+        if let Some(stream) = streams.get(&row.id).and_then(Weak::upgrade) {
+            return stream;
+        }
+        if streams.len() > 64 && streams.len().is_power_of_two() {
+            streams.retain(|_, stream| stream.strong_count() > 0);
+        }
+        let queue = self.writer.as_ref().map(Writer::queue);
+        let stream = Arc::new(Stream::new(row, self.store.clone(), queue, budget));
+        streams.insert(stream.id().clone(), Arc::downgrade(&stream));
+        drop(streams);
+        if self.store.commits_at_once() {
+            let mut kept = lock(&self.kept);
+            kept.push_back(stream.clone());
+            if kept.len() > KEPT_IN_MEMORY {
+                kept.pop_front();
+            }
+        }
+        stream
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A panic while the lock was held left the value as it was between two statements; every holder here
+/// keeps it valid at each of them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,251 @@
+//! One event as bytes: serialised once, shared by the store and by every reader on every transport.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use stepcast_core::event::StreamEvent;
+use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
+use stepcast_core::time::write_unix_millis;
+
+/// One event of a log: its SSE frame, in which its JSON stands, so that one allocation serves
+/// the store, SSE and WebSocket.
+#[derive(Clone, Debug)]
+pub struct Record {
+    epoch: Epoch,
+    seq: Seq,
+    frame: Bytes,
+    event_type: Range<usize>,
+    json: Range<usize>,
+    step_id: Option<StepName>,
+}
+
+/// A step's id: a part of the frame, or its own text where JSON had to escape it.
+#[derive(Clone, Debug)]
+enum StepName {
+    Plain(Range<usize>),
+    Escaped(Arc<str>),
+}
+
+impl StepName {
+    /// `quoted` is a JSON string that stands in the frame at `at`.
+    fn new(quoted: &str, at: usize) -> Self {
+        if quoted.contains('\\') {
+            Self::Escaped(
+                serde_json::from_str::<String>(quoted)
+                    .unwrap_or_default()
+                    .into(),
+            )
+        } else {
+            Self::Plain(at + 1..at + quoted.len().saturating_sub(1))
+        }
+    }
+}
+
+/// What an event is made of before it has its place. All JSON parts are compact: no line breaks.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    pub(super) event_type: &'a str,
+    pub(super) execution_id: &'a ExecutionId,
+    /// A JSON string, quotes included.
+    pub(super) step_id: Option<&'a str>,
+    pub(super) data: &'a str,
+    pub(super) metadata: Option<&'a str>,
+}
+
+impl Record {
+    /// Puts an event together.
+    pub(super) fn assemble(parts: &Parts<'_>, cursor: Cursor, unix_millis: u64) -> Self {
+        let lengths = parts.data.len()
+            + parts.metadata.map_or(0, str::len)
+            + parts.step_id.map_or(0, str::len);
+        let mut text = String::with_capacity(lengths + parts.execution_id.as_str().len() + 200);
+        text.push_str(EVENT);
+        let event_type = text.len()..text.len() + parts.event_type.len();
+        text.push_str(parts.event_type);
+        text.push_str(DATA);
+        let start = text.len();
+        text.push_str("{\"event_type\":\"");
+        text.push_str(parts.event_type);
+        text.push_str("\",\"execution_id\":\"");
+        text.push_str(parts.execution_id.as_str());
+        text.push('"');
+        let step_id = parts.step_id.map(|step| {
+            text.push_str(",\"step_id\":");
+            let name = StepName::new(step, text.len());
+            text.push_str(step);
+            name
+        });
+        let _ok = write!(text, ",\"seq\":{},\"timestamp\":\"", cursor.seq);
+        write_unix_millis(&mut text, unix_millis);
+        text.push_str("\",\"data\":");
+        text.push_str(parts.data);
+        if let Some(metadata) = parts.metadata {
+            text.push_str(",\"metadata\":");
+            text.push_str(metadata);
+        }
+        text.push('}');
+        let json = start..text.len();
+        let _ok = write!(text, "\nid: {cursor}\n\n");
+        Self {
+            epoch: cursor.epoch,
+            seq: cursor.seq,
+            frame: text.into(),
+            event_type,
+            json,
+            step_id,
+        }
+    }
+
+    /// A record read back from a store; `None` where the bytes are not ones that [`Record::json`] gave.
+    pub fn from_stored(epoch: Epoch, seq: Seq, json: &[u8]) -> Option<Self> {
+        const TYPE: &str = "{\"event_type\":\"";
+        const STEP: &str = "\",\"step_id\":";
+        let json = std::str::from_utf8(json).ok()?;
+        let after_type = json.strip_prefix(TYPE)?;
+        let event_type = after_type.get(..after_type.find('"')?)?;
+        let id_at = TYPE.len() + event_type.len() + "\",\"execution_id\":\"".len();
+        let id_end = id_at + json.get(id_at..)?.find('"')?;
+        let mut text = String::with_capacity(json.len() + event_type.len() + 48);
+        text.push_str(EVENT);
+        text.push_str(event_type);
+        text.push_str(DATA);
+        let start = text.len();
+        let step_id = json.get(id_end..)?.strip_prefix(STEP).map(|rest| {
+            StepName::new(
+                rest.get(..string_len(rest)).unwrap_or_default(),
+                start + id_end + STEP.len(),
+            )
+        });
+        text.push_str(json);
+        let range = start..text.len();
+        let _ok = write!(text, "\nid: {}\n\n", Cursor { epoch, seq });
+        let event_type = EVENT.len()..EVENT.len() + event_type.len();
+        Some(Self {
+            epoch,
+            seq,
+            frame: text.into(),
+            event_type,
+            json: range,
+            step_id,
+        })
+    }
+
+    /// Its place.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// What happened.
+    pub fn event_type(&self) -> &str {
+        self.text(&self.event_type)
+    }
+
+    /// In which step.
+    pub fn step_id(&self) -> Option<&str> {
+        match self.step_id.as_ref()? {
+            StepName::Plain(range) => Some(self.text(range)),
+            StepName::Escaped(name) => Some(name),
+        }
+    }
+
+    /// Where a subscriber stands that has seen it.
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            seq: self.seq,
+        }
+    }
+
+    /// The event, one JSON object.
+    pub fn json(&self) -> &str {
+        self.text(&self.json)
+    }
+
+    /// The same, sharing the bytes.
+    pub fn json_bytes(&self) -> Bytes {
+        self.frame.slice(self.json.clone())
+    }
+
+    /// The event as SSE writes it, sharing the bytes.
+    pub fn sse_bytes(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    /// The event, parsed.
+    ///
+    /// # Errors
+    /// Never for a record that a log gave out; the signature is serde's.
+    pub fn parse(&self) -> Result<StreamEvent, serde_json::Error> {
+        serde_json::from_str(self.json())
+    }
+
+    /// Bytes held.
+    pub fn size(&self) -> usize {
+        self.frame.len() + size_of::<Self>()
+    }
+
+    /// Ranges are made on character boundaries of a `String` and never change.
+    fn text(&self, range: &Range<usize>) -> &str {
+        self.frame
+            .get(range.clone())
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+}
+
+/// The length of the JSON string, quotes included, that `text` begins with.
+fn string_len(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+const EVENT: &str = "event: ";
+const DATA: &str = "\ndata: ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_the_same_from_the_emitter_and_from_the_store() {
+        let execution_id = "exec_123".parse().unwrap();
+        for (step_id, name) in [
+            (None, None),
+            (Some("\"step_1\""), Some("step_1")),
+            (Some(r#""a\"b""#), Some("a\"b")),
+        ] {
+            let parts = Parts {
+                event_type: "step_output",
+                execution_id: &execution_id,
+                step_id,
+                data: r#"{"a":"step_id"}"#,
+                metadata: Some("{}"),
+            };
+            let fresh = Record::assemble(&parts, Cursor { epoch: 3, seq: 7 }, 1_761_129_000_123);
+            let stored = Record::from_stored(3, 7, fresh.json().as_bytes()).unwrap();
+            for record in [&fresh, &stored] {
+                assert_eq!(record.event_type(), "step_output");
+                assert_eq!(record.step_id(), name);
+                assert_eq!(record.seq(), 7);
+                let event = record.parse().unwrap();
+                assert_eq!(
+                    (event.seq, event.timestamp.as_str()),
+                    (7, "2025-10-22T10:30:00.123Z")
+                );
+                assert_eq!(event.step_id.as_ref().map(|id| id.as_str()), name);
+            }
+            assert_eq!(fresh.sse_bytes(), stored.sse_bytes());
+            assert!(fresh.sse_bytes().ends_with(b"}\nid: 3.7\n\n"));
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! One execution's log while somebody holds it: the ring of its newest events and the tail to wait on.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use stepcast_core::control::EndReason;
+use stepcast_core::event::EventType;
+use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
+use tokio::sync::{Notify, watch};
+
+use super::lock;
+use super::record::{Parts, Record};
+use super::store::{Batch, Ended, ExecutionRow, RowKey, Store};
+use super::writer::Queue;
+use crate::clock::unix_millis;
+use crate::context::{Draft, EmitError};
+
+/// How much of an execution is held in memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Budget {
+    /// Events in the ring: the pipeline's `buffer_size`.
+    pub events: usize,
+    /// Bytes in the ring.
+    pub bytes: usize,
+    /// Bytes appended and not yet committed, past which emitting waits for the store.
+    pub uncommitted_bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            events: 1000,
+            bytes: 4 << 20,
+            uncommitted_bytes: 8 << 20,
+        }
+    }
+}
+
+/// How far a stream has come, as its subscribers may know it: committed events only.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tail {
+    /// The last event.
+    pub last_seq: Seq,
+    /// How it ended; nothing follows `last_seq` then.
+    pub ended: Option<EndReason>,
+}
+
+/// One execution's log.
+#[derive(Debug)]
+pub struct Stream {
+    id: ExecutionId,
+    key: RowKey,
+    store: Arc<dyn Store>,
+    queue: Option<Arc<Queue>>,
+    budget: Budget,
+    /// A std mutex: nothing is awaited while it is held, and serialising is done before it is taken.
+    state: Mutex<State>,
+    tail: watch::Sender<Tail>,
+    /// Told when uncommitted bytes have become fewer, or the store works again.
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Events without a hole, ending with `next - 1`. All that is not committed is in it.
+    ring: VecDeque<Record>,
+    ring_bytes: usize,
+    next: Seq,
+    committed: Seq,
+    uncommitted_bytes: usize,
+    ended: Option<Ended>,
+    /// Set while the store refuses.
+    failure: Option<String>,
+    /// Whether the writer has been told.
+    queued: bool,
+}
+
+impl Stream {
+    pub(super) fn new(
+        row: ExecutionRow,
+        store: Arc<dyn Store>,
+        queue: Option<Arc<Queue>>,
+        budget: Budget,
+    ) -> Self {
+        let ended = row.status.end().map(|reason| Ended {
+            reason,
+            error: row.error,
+            at: row.ended_at.unwrap_or_default(),
+        });
+        let tail = Tail {
+            last_seq: row.last_seq,
+            ended: ended.as_ref().map(|ended| ended.reason),
+        };
+        let state = State {
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            next: row.last_seq + 1,
+            committed: row.last_seq,
+            uncommitted_bytes: 0,
+            ended,
+            failure: None,
+            queued: false,
+        };
+        let (id, key) = (row.id, row.key);
+        Self {
+            id,
+            key,
+            store,
+            queue,
+            budget,
+            state: Mutex::new(state),
+            tail: watch::Sender::new(tail),
+            room: Notify::new(),
+        }
+    }
+
+    /// Whose log this is.
+    pub fn id(&self) -> &ExecutionId {
+        &self.id
+    }
+
+    /// The log's incarnation.
+    pub fn epoch(&self) -> Epoch {
+        self.key.epoch
+    }
+
+    /// The store's number of the execution.
+    pub fn key(&self) -> i64 {
+        self.key.key
+    }
+
+    /// How far it has come.
+    pub fn tail(&self) -> Tail {
+        *self.tail.borrow()
+    }
+
+    /// How far it has come, to be waited on.
+    pub fn watch(&self) -> watch::Receiver<Tail> {
+        self.tail.subscribe()
+    }
+
+    /// Adds an event and gives it its place.
+    ///
+    /// Never waits for a reader: no reader holds anything that this needs. It waits while more than
+    /// [`Budget::uncommitted_bytes`] are on their way to the store; a terminal event does not.
+    ///
+    /// # Errors
+    /// [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
+    pub async fn append(self: &Arc<Self>, draft: &Draft) -> Result<Seq, EmitError> {
+        let terminal = draft.event_type.is_terminal();
+        let data = draft.data.to_string();
+        let metadata = draft.metadata.as_ref().map(Value::to_string);
+        let step_id = draft
+            .step_id
+            .as_ref()
+            .map(|id| Value::from(id.as_str()).to_string());
+        let parts = Parts {
+            event_type: draft.event_type.as_str(),
+            execution_id: &self.id,
+            step_id: step_id.as_deref(),
+            data: &data,
+            metadata: metadata.as_deref(),
+        };
+        loop {
+            let room = self.room.notified();
+            {
+                let mut state = lock(&self.state);
+                if state.ended.is_some() {
+                    return Err(EmitError::Ended);
+                }
+                if let (Some(failure), false) = (&state.failure, terminal) {
+                    return Err(EmitError::Store(failure.clone()));
+                }
+                if terminal || state.uncommitted_bytes < self.budget.uncommitted_bytes {
+                    return Ok(self.push(&mut state, &parts, draft));
+                }
+            }
+            room.await;
+        }
+    }
+
+    fn push(self: &Arc<Self>, state: &mut State, parts: &Parts<'_>, draft: &Draft) -> Seq {
+        let (seq, now) = (state.next, unix_millis());
+        let record = Record::assemble(
+            parts,
+            Cursor {
+                epoch: self.key.epoch,
+                seq,
+            },
+            now,
+        );
+        state.next += 1;
+        state.ring_bytes += record.size();
+        if draft.event_type.is_terminal() {
+            state.ended = Some(ended_by(draft, now));
+        }
+        match &self.queue {
+            Some(queue) => {
+                state.uncommitted_bytes += record.size();
+                state.ring.push_back(record);
+                if !std::mem::replace(&mut state.queued, true) {
+                    queue.push(self.clone());
+                }
+            }
+            None => {
+                state.ring.push_back(record);
+                if let Some(ended) = &state.ended {
+                    let batch = Batch {
+                        key: self.key,
+                        records: state.ring.back().cloned().into_iter().collect(),
+                        ended: Some(ended.clone()),
+                    };
+                    if let Err(error) = self.store.commit(&[batch]) {
+                        tracing::error!(execution_id = %self.id, %error, "the end of an execution could not be kept");
+                    }
+                }
+                self.publish(state, seq);
+            }
+        }
+        seq
+    }
+
+    /// What waits to be committed.
+    pub(super) fn take_uncommitted(&self) -> Batch {
+        let mut state = lock(&self.state);
+        state.queued = false;
+        let from = state.ring.front().map_or(0, |first| {
+            usize::try_from((state.committed + 1).saturating_sub(first.seq())).unwrap_or(usize::MAX)
+        });
+        let records: Vec<Record> = state.ring.iter().skip(from).cloned().collect();
+        let ended = state.ended.clone().filter(|_| !records.is_empty());
+        Batch {
+            key: self.key,
+            records,
+            ended,
+        }
+    }
+
+    /// The store has kept everything up to `seq`: it becomes visible.
+    pub(super) fn committed(&self, seq: Seq) {
+        let mut state = lock(&self.state);
+        state.failure = None;
+        self.publish(&mut state, seq);
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// The store refused. What waits stays, and is tried again.
+    pub(super) fn refused(self: &Arc<Self>, failure: &str, queue: &Queue) {
+        let mut state = lock(&self.state);
+        state.failure = Some(failure.to_owned());
+        if !std::mem::replace(&mut state.queued, true) {
+            queue.push(self.clone());
+        }
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    fn publish(&self, state: &mut State, seq: Seq) {
+        if state.uncommitted_bytes > 0 {
+            let first = state.ring.front().map_or(seq, Record::seq);
+            let skip =
+                usize::try_from((state.committed + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+            let count = usize::try_from(seq.saturating_sub(state.committed)).unwrap_or(usize::MAX);
+            let bytes: usize = state
+                .ring
+                .iter()
+                .skip(skip)
+                .take(count)
+                .map(Record::size)
+                .sum();
+            state.uncommitted_bytes = state.uncommitted_bytes.saturating_sub(bytes);
+        }
+        state.committed = seq;
+        while state.ring.len() > self.budget.events || state.ring_bytes > self.budget.bytes {
+            let Some(first) = state
+                .ring
+                .front()
+                .filter(|first| first.seq() <= seq && first.seq() < state.next - 1)
+            else {
+                break;
+            };
+            state.ring_bytes = state.ring_bytes.saturating_sub(first.size());
+            state.ring.pop_front();
+        }
+        let ended = state
+            .ended
+            .as_ref()
+            .filter(|_| state.committed + 1 == state.next)
+            .map(|ended| ended.reason);
+        self.tail.send_replace(Tail {
+            last_seq: seq,
+            ended,
+        });
+    }
+
+    /// The committed events after `after` that the ring holds: `None` where the next one has left it.
+    pub(super) fn read_ring(
+        &self,
+        after: Seq,
+        max: usize,
+        max_bytes: usize,
+    ) -> Option<Vec<Record>> {
+        let state = lock(&self.state);
+        if after >= state.committed {
+            return Some(Vec::new());
+        }
+        let first = state.ring.front().map_or(state.next, Record::seq);
+        let skip = usize::try_from((after + 1).checked_sub(first)?).ok()?;
+        let visible = usize::try_from(state.committed - after).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let within = |record: &&Record| {
+            let fits = bytes == 0 || bytes + record.size() <= max_bytes;
+            bytes += record.size();
+            fits
+        };
+        Some(
+            state
+                .ring
+                .iter()
+                .skip(skip)
+                .take(visible.min(max))
+                .take_while(within)
+                .cloned()
+                .collect(),
+        )
+    }
+
+    /// The first event that the ring holds, or the one to come.
+    pub(super) fn ring_start(&self) -> Seq {
+        let state = lock(&self.state);
+        state.ring.front().map_or(state.next, Record::seq)
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(super) fn row_key(&self) -> RowKey {
+        self.key
+    }
+}
+
+fn ended_by(draft: &Draft, at: u64) -> Ended {
+    if draft.event_type == EventType::PipelineComplete {
+        return Ended {
+            reason: EndReason::Complete,
+            error: None,
+            at,
+        };
+    }
+    let reason = EndReason::of_error(draft.data.get("reason").and_then(Value::as_str));
+    let error = draft
+        .data
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    Ended { reason, error, at }
+}

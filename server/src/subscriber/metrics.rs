@@ -1,0 +1,97 @@
+//! Counts what passes, as it passes: events, steps, failures, retries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use super::{Subscriber, SubscriberError};
+use crate::log::Record;
+
+/// Adds to counters that many executions may share.
+#[derive(Clone, Debug, Default)]
+pub struct MetricsSubscriber(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    events: AtomicU64,
+    steps_completed: AtomicU64,
+    steps_failed: AtomicU64,
+    retries: AtomicU64,
+    runs_completed: AtomicU64,
+    runs_failed: AtomicU64,
+}
+
+/// The counts at one moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct MetricsSnapshot {
+    /// Events seen.
+    pub events: u64,
+    /// `step_complete` events.
+    pub steps_completed: u64,
+    /// `step_error` events.
+    pub steps_failed: u64,
+    /// `step_progress` events of kind `retry`.
+    pub retries: u64,
+    /// `pipeline_complete` events.
+    pub runs_completed: u64,
+    /// `pipeline_error` events.
+    pub runs_failed: u64,
+}
+
+impl MetricsSubscriber {
+    /// The counts now.
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.0;
+        MetricsSnapshot {
+            events: get(&counters.events),
+            steps_completed: get(&counters.steps_completed),
+            steps_failed: get(&counters.steps_failed),
+            retries: get(&counters.retries),
+            runs_completed: get(&counters.runs_completed),
+            runs_failed: get(&counters.runs_failed),
+        }
+    }
+
+    /// Step Validity Rate, `steps_completed / (steps_completed + steps_failed)`: the library's SVR, the plan's SR.
+    /// `None` where no step has ended: no data is not a perfect score.
+    pub fn step_validity_rate(&self) -> Option<f64> {
+        let counts = self.snapshot();
+        let ended = counts.steps_completed + counts.steps_failed;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of steps stay far below 2^53"
+        )]
+        (ended > 0).then(|| counts.steps_completed as f64 / ended as f64)
+    }
+}
+
+impl Subscriber for MetricsSubscriber {
+    fn name(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn on_event<'a>(&'a mut self, event: &'a Record) -> BoxFuture<'a, Result<(), SubscriberError>> {
+        let counters = &self.0;
+        let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        add(&counters.events);
+        match event.event_type() {
+            "step_complete" => add(&counters.steps_completed),
+            "step_error" => add(&counters.steps_failed),
+            "pipeline_complete" => add(&counters.runs_completed),
+            "pipeline_error" => add(&counters.runs_failed),
+            // Retries are rare and tokens are not: only what can be one is parsed.
+            "step_progress" if event.json().contains(r#""kind":"retry""#) => {
+                let retry = event
+                    .parse()
+                    .is_ok_and(|event| event.data.get("kind").is_some_and(|kind| kind == "retry"));
+                if retry { add(&counters.retries) } else { 0 }
+            }
+            _ => 0,
+        };
+        async { Ok(()) }.boxed()
+    }
+}
