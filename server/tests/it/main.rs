@@ -4,3 +4,6 @@
 mod harness;
 mod log;
 mod transport;
+mod pipeline_condition;
+mod pipeline_definition;
+mod pipeline_template;
