@@ -15,7 +15,11 @@ struct Dist;
 /// Serves the dashboard's files; every path without a dot is the page itself.
 pub(crate) async fn serve(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
-    let name = if path.is_empty() || !path.contains('.') { "index.html" } else { path };
+    let name = if path.is_empty() || !path.contains('.') {
+        "index.html"
+    } else {
+        path
+    };
     match Dist::get(name) {
         Some(file) => found(name, &file),
         None if name == "index.html" => not_built(),
@@ -30,14 +34,26 @@ fn found(name: &str, file: &EmbeddedFile) -> Response {
         headers.insert(header::CONTENT_TYPE, mime);
     }
     // Every file but the page has its content's hash in its name.
-    let cache = if name == "index.html" { "no-cache" } else { "public, max-age=31536000, immutable" };
+    let cache = if name == "index.html" {
+        "no-cache"
+    } else {
+        "public, max-age=31536000, immutable"
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
 fn not_built() -> Response {
     const PAGE: &str = "<!doctype html><title>Stepcast</title><p>This server was built without its dashboard. \
         The API works; <code>cargo xtask start</code> builds both.</p>";
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+        PAGE,
+    )
+        .into_response()
 }

@@ -39,8 +39,16 @@ impl Catalog {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry?.path();
-            let name = if path.is_dir() { path.file_name() } else if path.extension().is_some_and(|ext| ext == "json") { path.file_stem() } else { None };
-            let stored = name.and_then(|name| name.to_str()).and_then(|name| self.find(name));
+            let name = if path.is_dir() {
+                path.file_name()
+            } else if path.extension().is_some_and(|ext| ext == "json") {
+                path.file_stem()
+            } else {
+                None
+            };
+            let stored = name
+                .and_then(|name| name.to_str())
+                .and_then(|name| self.find(name));
             found.extend(stored);
         }
         found.sort_by(|a: &Stored, b| a.name.cmp(&b.name));
@@ -52,15 +60,28 @@ impl Catalog {
     ///
     /// A name is one path component of letters, digits, `_`, `-` and `.`, so that none leads out of the folder.
     pub fn find(&self, name: &str) -> Option<Stored> {
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let plain = name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
         if name.is_empty() || name.starts_with('.') || !plain {
             return None;
         }
-        let (file, nested) = (self.0.join(format!("{name}.json")), self.0.join(name).join("pipeline.json"));
-        let (path, folder) = if file.is_file() { (file, self.0.clone()) } else { (nested, self.0.join(name)) };
+        let (file, nested) = (
+            self.0.join(format!("{name}.json")),
+            self.0.join(name).join("pipeline.json"),
+        );
+        let (path, folder) = if file.is_file() {
+            (file, self.0.clone())
+        } else {
+            (nested, self.0.join(name))
+        };
         let text = std::fs::read_to_string(&path).ok()?;
         let definition = serde_json::from_str(&text).map_err(|error| error.to_string());
-        Some(Stored { name: name.to_owned(), definition, folder })
+        Some(Stored {
+            name: name.to_owned(),
+            definition,
+            folder,
+        })
     }
 
     /// The folder.
@@ -83,9 +104,28 @@ mod tests {
         std::fs::write(root.join("broken.json"), "{").unwrap();
         std::fs::write(root.join("nested/pipeline.json"), r#"{"name":"Nested"}"#).unwrap();
         let catalog = Catalog::new(root);
-        let names: Vec<_> = catalog.list().unwrap().into_iter().map(|stored| (stored.name, stored.definition.is_ok())).collect();
-        assert_eq!(names, [("broken".into(), false), ("flat".into(), true), ("nested".into(), true)]);
-        for name in ["", "..", "../secret", "nested/pipeline", ".hidden", "absent"] {
+        let names: Vec<_> = catalog
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|stored| (stored.name, stored.definition.is_ok()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("broken".into(), false),
+                ("flat".into(), true),
+                ("nested".into(), true)
+            ]
+        );
+        for name in [
+            "",
+            "..",
+            "../secret",
+            "nested/pipeline",
+            ".hidden",
+            "absent",
+        ] {
             assert!(catalog.find(name).is_none(), "{name}");
         }
     }

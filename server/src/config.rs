@@ -104,19 +104,37 @@ impl Config {
     ///
     /// # Errors
     /// Where a file named is missing, a key is unknown, or a value is out of its range.
-    pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let defaults = config::Config::try_from(&Self::default())?;
-        let known: Vec<String> = defaults.clone().try_deserialize::<serde_json::Map<String, serde_json::Value>>()?.keys().cloned().collect();
+        let known: Vec<String> = defaults
+            .clone()
+            .try_deserialize::<serde_json::Map<String, serde_json::Value>>()?
+            .keys()
+            .cloned()
+            .collect();
         // Only names of settings are taken: other programs' variables may share the prefix.
         let ours = variables.filter(|(name, _)| {
-            name.to_ascii_lowercase().strip_prefix("stepcast_").is_some_and(|key| known.iter().any(|known| known == key))
+            name.to_ascii_lowercase()
+                .strip_prefix("stepcast_")
+                .is_some_and(|key| known.iter().any(|known| known == key))
         });
         let source = match file {
             Some(path) => config::File::from(path).format(config::FileFormat::Toml),
-            None => config::File::from(Path::new("stepcast.toml")).format(config::FileFormat::Toml).required(false),
+            None => config::File::from(Path::new("stepcast.toml"))
+                .format(config::FileFormat::Toml)
+                .required(false),
         };
-        let environment = config::Environment::with_prefix("STEPCAST").try_parsing(true).source(Some(ours.collect()));
-        let merged = config::Config::builder().add_source(defaults).add_source(source).add_source(environment).build()?;
+        let environment = config::Environment::with_prefix("STEPCAST")
+            .try_parsing(true)
+            .source(Some(ours.collect()));
+        let merged = config::Config::builder()
+            .add_source(defaults)
+            .add_source(source)
+            .add_source(environment)
+            .build()?;
         let config: Self = merged.try_deserialize()?;
         config.check()?;
         Ok(config)
@@ -127,9 +145,17 @@ impl Config {
     /// # Errors
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let value = |key, message: &str| Err(ConfigError::Value { key, message: message.to_owned() });
+        let value = |key, message: &str| {
+            Err(ConfigError::Value {
+                key,
+                message: message.to_owned(),
+            })
+        };
         if !self.listen.ip().is_loopback() {
-            return value("listen", "this server has no accounts, so it listens on loopback only (127.0.0.1 or [::1]); put a proxy that authenticates in front of it");
+            return value(
+                "listen",
+                "this server has no accounts, so it listens on loopback only (127.0.0.1 or [::1]); put a proxy that authenticates in front of it",
+            );
         }
         if !(100..=300_000).contains(&self.heartbeat_ms) {
             return value("heartbeat_ms", "must be from 100 to 300000");
@@ -158,19 +184,36 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("stepcast.toml");
         std::fs::write(&path, file.unwrap_or_default()).unwrap();
-        Config::load(Some(&path), variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+        Config::load(
+            Some(&path),
+            variables
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned())),
+        )
     }
 
     #[test]
     fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
-        let config = load(Some("heartbeat_ms = 1000\nretry_ms = 5\nstore = \"memory\""), &[("STEPCAST_RETRY_MS", "7"), ("STEPCAST_CHROME", "x")]).unwrap();
-        assert_eq!((config.heartbeat_ms, config.retry_ms, config.store), (1000, 7, StoreKind::Memory));
+        let config = load(
+            Some("heartbeat_ms = 1000\nretry_ms = 5\nstore = \"memory\""),
+            &[("STEPCAST_RETRY_MS", "7"), ("STEPCAST_CHROME", "x")],
+        )
+        .unwrap();
+        assert_eq!(
+            (config.heartbeat_ms, config.retry_ms, config.store),
+            (1000, 7, StoreKind::Memory)
+        );
         assert_eq!(config.max_body_bytes, Config::default().max_body_bytes);
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_name() {
-        for (file, named) in [("heartbeat = 1", "heartbeat"), ("heartbeat_ms = 1", "heartbeat_ms"), ("listen = \"0.0.0.0:80\"", "listen"), ("retry_ms = \"soon\"", "retry_ms")] {
+        for (file, named) in [
+            ("heartbeat = 1", "heartbeat"),
+            ("heartbeat_ms = 1", "heartbeat_ms"),
+            ("listen = \"0.0.0.0:80\"", "listen"),
+            ("retry_ms = \"soon\"", "retry_ms"),
+        ] {
             let message = load(Some(file), &[]).unwrap_err().to_string();
             assert!(message.contains(named), "{file}: {message}");
         }

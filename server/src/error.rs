@@ -39,22 +39,38 @@ impl Problem {
     /// A problem of this status; `detail` says what is wrong and what to do, and never echoes input.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank".into(), title: title.into(), status: status.as_u16(), detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self {
+            kind: "about:blank".into(),
+            title: title.into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// There is no such execution.
     pub fn unknown_execution() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "There is no execution with this id. GET /api/executions lists those there are.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "There is no execution with this id. GET /api/executions lists those there are.",
+        )
     }
 
     /// A document does not validate.
     pub fn invalid(detail: impl Into<String>, errors: Vec<Flaw>) -> Self {
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
     }
 
     /// Come back later.
     pub fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
-        Self { retry_after: Some(retry_after_seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+        Self {
+            retry_after: Some(retry_after_seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        }
     }
 
     /// The HTTP status.
@@ -74,7 +90,10 @@ impl IntoResponse for Problem {
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
@@ -92,10 +111,16 @@ impl From<IdError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::Exists) {
-            return Self::new(StatusCode::CONFLICT, "An execution with this id exists already.");
+            return Self::new(
+                StatusCode::CONFLICT,
+                "An execution with this id exists already.",
+            );
         }
         tracing::error!(%error, "the log failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The log could not be read or written; the server's own log says why.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The log could not be read or written; the server's own log says why.",
+        )
     }
 }
 
@@ -103,7 +128,10 @@ impl From<EmitError> for Problem {
     fn from(error: EmitError) -> Self {
         match error {
             EmitError::Ended => Self::new(StatusCode::CONFLICT, "The execution has ended."),
-            EmitError::Store(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "The log cannot take more events at present."),
+            EmitError::Store(_) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "The log cannot take more events at present.",
+            ),
         }
     }
 }

@@ -16,7 +16,9 @@ use crate::clock::unix_millis;
 use crate::config::Config;
 use crate::context::{Draft, StreamingContext};
 use crate::error::{Flaw, Problem};
-use crate::log::{Budget, ExecutionRow, ExecutionStatus, ListQuery, Log, NewExecution, Reader, StoreError, Stream};
+use crate::log::{
+    Budget, ExecutionRow, ExecutionStatus, ListQuery, Log, NewExecution, Reader, StoreError, Stream,
+};
 use crate::pipeline::{self, Pipeline, RunOptions, RunResult};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
@@ -87,7 +89,11 @@ impl Executions {
     ///
     /// # Errors
     /// Where the log cannot be read or written.
-    pub async fn recover(log: Log, registry: StepRegistry, config: Config) -> Result<Self, StoreError> {
+    pub async fn recover(
+        log: Log,
+        registry: StepRegistry,
+        config: Config,
+    ) -> Result<Self, StoreError> {
         let catalog = Catalog::new(config.pipelines.clone());
         let inner = Inner {
             log,
@@ -106,10 +112,20 @@ impl Executions {
 
     async fn interrupt_unended(&self) -> Result<(), StoreError> {
         let statuses = vec![ExecutionStatus::Running, ExecutionStatus::Waiting];
-        for row in self.0.log.store().list(&ListQuery { limit: usize::MAX, before: None, statuses })? {
-            let Some(stream) = self.0.log.open(&row.id)? else { continue };
+        for row in self.0.log.store().list(&ListQuery {
+            limit: usize::MAX,
+            before: None,
+            statuses,
+        })? {
+            let Some(stream) = self.0.log.open(&row.id)? else {
+                continue;
+            };
             let message = "The server stopped while the pipeline was running.";
-            let end = terminal_error("interrupted", message, unix_millis().saturating_sub(row.started_at.unwrap_or(row.created_at)));
+            let end = terminal_error(
+                "interrupted",
+                message,
+                unix_millis().saturating_sub(row.started_at.unwrap_or(row.created_at)),
+            );
             match stream.append(&end).await {
                 Ok(_) => tracing::info!(execution_id = %row.id, "ended as interrupted"),
                 Err(error) => tracing::error!(execution_id = %row.id, %error, "could not be ended"),
@@ -184,12 +200,28 @@ impl Executions {
     pub async fn start(&self, id: &ExecutionId) -> Result<(), Problem> {
         self.check_room()?;
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
-        let (definition, input) = self.0.log.store().origin(row.key.key)?.ok_or_else(Problem::unknown_execution)?;
+        let (definition, input) = self
+            .0
+            .log
+            .store()
+            .origin(row.key.key)?
+            .ok_or_else(Problem::unknown_execution)?;
         let input = input.as_object().cloned().unwrap_or_default();
-        let of = self.0.catalog.find(&row.pipeline).filter(|stored| stored.definition.as_ref() == Ok(&definition));
-        let folder = of.map_or_else(|| self.0.catalog.folder().to_owned(), |stored| stored.folder);
+        let of = self
+            .0
+            .catalog
+            .find(&row.pipeline)
+            .filter(|stored| stored.definition.as_ref() == Ok(&definition));
+        let folder = of.map_or_else(
+            || self.0.catalog.folder().to_owned(),
+            |stored| stored.folder,
+        );
         let prepared = self.prepare_definition(definition, row.pipeline, folder, input)?;
-        let stream = self.0.log.open(id)?.ok_or_else(Problem::unknown_execution)?;
+        let stream = self
+            .0
+            .log
+            .open(id)?
+            .ok_or_else(Problem::unknown_execution)?;
         self.launch(stream, prepared)
     }
 
@@ -197,7 +229,10 @@ impl Executions {
     ///
     /// # Errors
     /// As [`Executions::create_and_start`].
-    pub async fn run_blocking(&self, request: Request) -> Result<(ExecutionId, RunResult), Problem> {
+    pub async fn run_blocking(
+        &self,
+        request: Request,
+    ) -> Result<(ExecutionId, RunResult), Problem> {
         self.check_room()?;
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let prepared = self.prepare(request.pipeline, request.input)?;
@@ -205,7 +240,10 @@ impl Executions {
         let _cancel_when_dropped = cancel.clone().drop_guard();
         let context = StreamingContext::disabled(id.clone());
         let options = self.options(&prepared, cancel);
-        Ok((id, pipeline::run(prepared.pipeline, prepared.input, context, options).await))
+        Ok((
+            id,
+            pipeline::run(prepared.pipeline, prepared.input, context, options).await,
+        ))
     }
 
     /// Asks a run to end as `cancelled`. One that waits to be started ends at once.
@@ -218,11 +256,24 @@ impl Executions {
             return Ok(());
         }
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
-        let stream = self.0.log.open(id)?.ok_or_else(Problem::unknown_execution)?;
+        let stream = self
+            .0
+            .log
+            .open(id)?
+            .ok_or_else(Problem::unknown_execution)?;
         if row.status != ExecutionStatus::Pending {
-            return Err(Problem::new(axum::http::StatusCode::CONFLICT, "The execution has ended already."));
+            return Err(Problem::new(
+                axum::http::StatusCode::CONFLICT,
+                "The execution has ended already.",
+            ));
         }
-        stream.append(&terminal_error("cancelled", "Cancelled before it was started.", 0)).await?;
+        stream
+            .append(&terminal_error(
+                "cancelled",
+                "Cancelled before it was started.",
+                0,
+            ))
+            .await?;
         Ok(())
     }
 
@@ -253,7 +304,9 @@ impl Executions {
             folded.advance().await?;
             return Ok(Some(folded.view.clone()));
         }
-        let Some(stream) = self.0.log.open(id)? else { return Ok(None) };
+        let Some(stream) = self.0.log.open(id)? else {
+            return Ok(None);
+        };
         let mut folded = Folded::new(stream);
         folded.advance().await?;
         Ok(Some(folded.view))
@@ -273,46 +326,96 @@ impl Executions {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         let this = self.clone();
-        if tokio::task::spawn_blocking(move || this.0.log.close()).await.is_err() {
+        if tokio::task::spawn_blocking(move || this.0.log.close())
+            .await
+            .is_err()
+        {
             tracing::error!("the log could not be closed");
         }
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<ExecutionId, Running>> {
-        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_room(&self) -> Result<(), Problem> {
         if self.running() >= self.0.config.max_running {
-            return Err(Problem::too_many("Too many runs are under way; the setting is max_running.", 5));
+            return Err(Problem::too_many(
+                "Too many runs are under way; the setting is max_running.",
+                5,
+            ));
         }
         Ok(())
     }
 
-    fn prepare(&self, definition: Definition, input: Map<String, Value>) -> Result<Prepared, Problem> {
+    fn prepare(
+        &self,
+        definition: Definition,
+        input: Map<String, Value>,
+    ) -> Result<Prepared, Problem> {
         match definition {
             Definition::Inline(definition) => {
-                let name = definition.get("name").and_then(Value::as_str).unwrap_or("pipeline").to_owned();
+                let name = definition
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or("pipeline")
+                    .to_owned();
                 self.prepare_definition(definition, name, self.0.catalog.folder().to_owned(), input)
             }
             Definition::Stored(name) => {
-                let unknown = || Problem::new(axum::http::StatusCode::NOT_FOUND, "There is no stored pipeline of this name. GET /api/pipelines lists those there are.");
+                let unknown = || {
+                    Problem::new(
+                        axum::http::StatusCode::NOT_FOUND,
+                        "There is no stored pipeline of this name. GET /api/pipelines lists those there are.",
+                    )
+                };
                 let stored = self.0.catalog.find(&name).ok_or_else(unknown)?;
-                let definition = stored.definition.map_err(|error| Problem::invalid(format!("The stored pipeline is not JSON: {error}"), Vec::new()))?;
+                let definition = stored.definition.map_err(|error| {
+                    Problem::invalid(
+                        format!("The stored pipeline is not JSON: {error}"),
+                        Vec::new(),
+                    )
+                })?;
                 self.prepare_definition(definition, stored.name, stored.folder, input)
             }
         }
     }
 
-    fn prepare_definition(&self, definition: Value, name: String, folder: PathBuf, input: Map<String, Value>) -> Result<Prepared, Problem> {
-        let pipeline = Pipeline::from_json(&definition, &self.0.registry).map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
-        pipeline.check_input(&input).map_err(|problems| Problem::invalid("The input does not fit the pipeline's parameters.", flaws(problems)))?;
-        Ok(Prepared { pipeline: Arc::new(pipeline), definition, name, folder, input })
+    fn prepare_definition(
+        &self,
+        definition: Value,
+        name: String,
+        folder: PathBuf,
+        input: Map<String, Value>,
+    ) -> Result<Prepared, Problem> {
+        let pipeline = Pipeline::from_json(&definition, &self.0.registry).map_err(|problems| {
+            Problem::invalid("The pipeline does not validate.", flaws(problems))
+        })?;
+        pipeline.check_input(&input).map_err(|problems| {
+            Problem::invalid(
+                "The input does not fit the pipeline's parameters.",
+                flaws(problems),
+            )
+        })?;
+        Ok(Prepared {
+            pipeline: Arc::new(pipeline),
+            definition,
+            name,
+            folder,
+            input,
+        })
     }
 
     fn enter(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Arc<Stream>, Problem> {
         let config = &self.0.config;
-        let events = prepared.pipeline.streaming().buffer_size.unwrap_or(config.buffer_size);
+        let events = prepared
+            .pipeline
+            .streaming()
+            .buffer_size
+            .unwrap_or(config.buffer_size);
         let new = NewExecution {
             id: id.clone(),
             pipeline: prepared.name.clone(),
@@ -320,7 +423,14 @@ impl Executions {
             input: Value::Object(prepared.input.clone()),
             created_at: unix_millis(),
         };
-        Ok(self.0.log.create(&new, Budget { events, bytes: config.buffer_bytes, ..Budget::default() })?)
+        Ok(self.0.log.create(
+            &new,
+            Budget {
+                events,
+                bytes: config.buffer_bytes,
+                ..Budget::default()
+            },
+        )?)
     }
 
     fn launch(&self, stream: Arc<Stream>, prepared: Prepared) -> Result<(), Problem> {
@@ -329,12 +439,26 @@ impl Executions {
             let mut runs = self.runs();
             let started = stream.tail().last_seq > 0 || stream.tail().ended.is_some();
             if started || runs.contains_key(&id) {
-                return Err(Problem::new(axum::http::StatusCode::CONFLICT, "The execution has been started already."));
+                return Err(Problem::new(
+                    axum::http::StatusCode::CONFLICT,
+                    "The execution has been started already.",
+                ));
             }
             let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
-            runs.insert(id.clone(), Running { cancel: cancel.clone(), view });
+            runs.insert(
+                id.clone(),
+                Running {
+                    cancel: cancel.clone(),
+                    view,
+                },
+            );
         }
-        if let Err(error) = self.0.log.store().set_status(stream.key(), ExecutionStatus::Running, unix_millis()) {
+        if let Err(error) =
+            self.0
+                .log
+                .store()
+                .set_status(stream.key(), ExecutionStatus::Running, unix_millis())
+        {
             self.runs().remove(&id);
             return Err(error.into());
         }
@@ -360,12 +484,20 @@ impl Executions {
     /// Every execution ends with exactly one terminal event: where the run could not write its own, this one is
     /// appended, and it waits until both are committed.
     async fn close(&self, context: &StreamingContext) {
-        let Some(stream) = context.stream() else { return };
+        let Some(stream) = context.stream() else {
+            return;
+        };
         let lost = terminal_error("failed", "The run ended without saying how.", 0);
         if stream.append(&lost).await.is_ok() {
             tracing::error!(execution_id = %stream.id(), "a run ended without its terminal event");
         }
-        let ended = async { stream.watch().wait_for(|tail| tail.ended.is_some()).await.is_ok() };
+        let ended = async {
+            stream
+                .watch()
+                .wait_for(|tail| tail.ended.is_some())
+                .await
+                .is_ok()
+        };
         tokio::select! {
             _ = ended => {}
             () = self.0.stopping.cancelled() => {}
@@ -374,21 +506,31 @@ impl Executions {
 
     fn options(&self, prepared: &Prepared, cancel: CancellationToken) -> RunOptions {
         let config = &self.0.config;
-        let timeout = (config.run_timeout_seconds > 0).then(|| std::time::Duration::from_secs(config.run_timeout_seconds));
-        RunOptions { cancel, max_steps: config.max_steps, timeout, work_dir: prepared.folder.clone() }
+        let timeout = (config.run_timeout_seconds > 0)
+            .then(|| std::time::Duration::from_secs(config.run_timeout_seconds));
+        RunOptions {
+            cancel,
+            max_steps: config.max_steps,
+            timeout,
+            work_dir: prepared.folder.clone(),
+        }
     }
 }
 
 impl Folded {
     fn new(stream: Arc<Stream>) -> Self {
-        Self { reader: Reader::new(stream, 0), view: RunView::default() }
+        Self {
+            reader: Reader::new(stream, 0),
+            view: RunView::default(),
+        }
     }
 
     async fn advance(&mut self) -> Result<(), StoreError> {
         loop {
             let page = self.reader.read(PAGE).await?;
             if let Some((from, to)) = page.gap {
-                self.view.gap(from, to, stepcast_core::control::GapReason::Retention);
+                self.view
+                    .gap(from, to, stepcast_core::control::GapReason::Retention);
             }
             for event in page.records.iter().filter_map(|record| record.parse().ok()) {
                 self.view.apply(&event);
@@ -403,19 +545,31 @@ impl Folded {
 
 fn random_id() -> ExecutionId {
     let text = format!("exec_{}", uuid::Uuid::new_v4().simple());
-    #[expect(clippy::expect_used, reason = "letters, digits and an underscore, 37 bytes: an id by construction")]
+    #[expect(
+        clippy::expect_used,
+        reason = "letters, digits and an underscore, 37 bytes: an id by construction"
+    )]
     text.parse().expect("an id")
 }
 
 fn terminal_error(reason: &str, message: &str, duration_ms: u64) -> Draft {
     let error = json!({ "category": "unknown", "severity": "error", "message": message, "recoverable": false });
     let data = json!({ "error": error, "reason": reason, "duration_ms": duration_ms });
-    Draft { event_type: EventType::PipelineError, step_id: None, data, metadata: None }
+    Draft {
+        event_type: EventType::PipelineError,
+        step_id: None,
+        data,
+        metadata: None,
+    }
 }
 
 /// The pipeline's problems as a response shows them.
 pub(crate) fn flaws(problems: Vec<pipeline::Problem>) -> Vec<Flaw> {
-    let flaw = |problem: pipeline::Problem| Flaw { path: problem.path, message: problem.message, suggestion: problem.suggestion };
+    let flaw = |problem: pipeline::Problem| Flaw {
+        path: problem.path,
+        message: problem.message,
+        suggestion: problem.suggestion,
+    };
     problems.into_iter().map(flaw).collect()
 }
 

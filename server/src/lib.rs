@@ -1,7 +1,108 @@
 //! The Stepcast server: runs pipelines and streams every event of them from one durable log.
+//!
+//! ```text
+//! step ─emit─▶ context ─append─▶ log ─tail, read─▶ subscriber | transport ─▶ network
+//! ```
+//!
+//! A program that embeds it calls [`run`]; a pipeline of its own emits through a
+//! [`context::StreamingContext`].
 
+mod api;
+mod assets;
+pub mod catalog;
 pub mod clock;
+pub mod config;
 pub mod context;
+pub mod error;
+pub mod executions;
 pub mod follow;
+mod listener;
 pub mod log;
+pub mod pipeline;
+mod router;
+pub mod step;
 pub mod subscriber;
+mod transport;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use self::config::{Config, StoreKind};
+use self::executions::Executions;
+use self::listener::DeadlineListener;
+use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
+use self::step::StepRegistry;
+
+/// Why a server ended otherwise than it was asked to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The socket cannot be used.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] io::Error),
+}
+
+/// Opens the log, ends what a former process left unended, and gives the service that [`serve`] answers with.
+///
+/// # Errors
+/// Where the log cannot be opened: the directory is not writable, the database damaged or of a later version.
+pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, RunError> {
+    let store: Arc<dyn Store> = match config.store {
+        StoreKind::Memory => Arc::new(MemoryStore::new()),
+        StoreKind::Sqlite => Arc::new(SqliteStore::open(&config.data_dir, config.durability)?),
+    };
+    Ok(Executions::recover(Log::new(store), registry, config).await?)
+}
+
+/// Serves until `shutdown` is ready. Clients are then told to come back, runs are abandoned (they end as
+/// `interrupted` at the next start), and what was emitted is committed.
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    executions: Executions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let config = executions.config();
+    let grace = Duration::from_millis(config.shutdown_grace_ms);
+    let listener = DeadlineListener::new(listener, Duration::from_millis(config.write_deadline_ms));
+    let stopping = executions.stopping().clone();
+    let stopped = stopping.clone();
+    let on_shutdown = async move {
+        shutdown.await;
+        stopping.cancel();
+    };
+    let server = axum::serve(listener, router::router(executions.clone()))
+        .with_graceful_shutdown(on_shutdown);
+    let out_of_time = async {
+        stopped.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        served = server.into_future() => served?,
+        () = out_of_time => tracing::warn!("some connections did not close in time"),
+    }
+    executions.stop().await;
+    Ok(())
+}
+
+/// [`open`] and [`serve`] in one, with the built-in step kinds.
+///
+/// # Errors
+/// As both.
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let executions = open(config, StepRegistry::builtin()).await?;
+    serve(listener, executions, shutdown).await
+}

@@ -57,6 +57,11 @@ impl Reader {
         self.stream.epoch()
     }
 
+    /// Goes to the place after `after`.
+    pub fn seek(&mut self, after: Seq) {
+        self.after = after;
+    }
+
     /// Waits until there is more to read, or the execution has ended.
     pub async fn grown(&mut self) -> Tail {
         let after = self.after;

@@ -1,8 +1,8 @@
 //! One event as bytes: serialised once, shared by the store and by every reader on every transport.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use stepcast_core::event::StreamEvent;
@@ -13,12 +13,34 @@ use stepcast_core::time::write_unix_millis;
 /// the store, SSE and WebSocket.
 #[derive(Clone, Debug)]
 pub struct Record {
+    epoch: Epoch,
     seq: Seq,
     frame: Bytes,
     event_type: Range<usize>,
     json: Range<usize>,
-    /// The text of `step_id` with its quotes, inside the frame.
-    step_id: Option<Range<usize>>,
+    step_id: Option<StepName>,
+}
+
+/// A step's id: a part of the frame, or its own text where JSON had to escape it.
+#[derive(Clone, Debug)]
+enum StepName {
+    Plain(Range<usize>),
+    Escaped(Arc<str>),
+}
+
+impl StepName {
+    /// `quoted` is a JSON string that stands in the frame at `at`.
+    fn new(quoted: &str, at: usize) -> Self {
+        if quoted.contains('\\') {
+            Self::Escaped(
+                serde_json::from_str::<String>(quoted)
+                    .unwrap_or_default()
+                    .into(),
+            )
+        } else {
+            Self::Plain(at + 1..at + quoted.len().saturating_sub(1))
+        }
+    }
 }
 
 /// What an event is made of before it has its place. All JSON parts are compact: no line breaks.
@@ -51,9 +73,9 @@ impl Record {
         text.push('"');
         let step_id = parts.step_id.map(|step| {
             text.push_str(",\"step_id\":");
-            let at = text.len()..text.len() + step.len();
+            let name = StepName::new(step, text.len());
             text.push_str(step);
-            at
+            name
         });
         let _ok = write!(text, ",\"seq\":{},\"timestamp\":\"", cursor.seq);
         write_unix_millis(&mut text, unix_millis);
@@ -67,6 +89,7 @@ impl Record {
         let json = start..text.len();
         let _ok = write!(text, "\nid: {cursor}\n\n");
         Self {
+            epoch: cursor.epoch,
             seq: cursor.seq,
             frame: text.into(),
             event_type,
@@ -90,14 +113,17 @@ impl Record {
         text.push_str(DATA);
         let start = text.len();
         let step_id = json.get(id_end..)?.strip_prefix(STEP).map(|rest| {
-            let at = start + id_end + STEP.len();
-            at..at + string_len(rest)
+            StepName::new(
+                rest.get(..string_len(rest)).unwrap_or_default(),
+                start + id_end + STEP.len(),
+            )
         });
         text.push_str(json);
         let range = start..text.len();
         let _ok = write!(text, "\nid: {}\n\n", Cursor { epoch, seq });
         let event_type = EVENT.len()..EVENT.len() + event_type.len();
         Some(Self {
+            epoch,
             seq,
             frame: text.into(),
             event_type,
@@ -117,13 +143,18 @@ impl Record {
     }
 
     /// In which step.
-    pub fn step_id(&self) -> Option<Cow<'_, str>> {
-        let quoted = self.text(self.step_id.as_ref()?);
-        let plain = quoted.get(1..quoted.len().checked_sub(1)?)?;
-        if plain.contains('\\') {
-            serde_json::from_str(quoted).ok().map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(plain))
+    pub fn step_id(&self) -> Option<&str> {
+        match self.step_id.as_ref()? {
+            StepName::Plain(range) => Some(self.text(range)),
+            StepName::Escaped(name) => Some(name),
+        }
+    }
+
+    /// Where a subscriber stands that has seen it.
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            seq: self.seq,
         }
     }
 
@@ -204,7 +235,7 @@ mod tests {
             let stored = Record::from_stored(3, 7, fresh.json().as_bytes()).unwrap();
             for record in [&fresh, &stored] {
                 assert_eq!(record.event_type(), "step_output");
-                assert_eq!(record.step_id().as_deref(), name);
+                assert_eq!(record.step_id(), name);
                 assert_eq!(record.seq(), 7);
                 let event = record.parse().unwrap();
                 assert_eq!(

@@ -1,0 +1,263 @@
+//! The server's half of one connection: a state machine without I/O that serves subscriptions to logs.
+//!
+//! **Every [`Session::handle`] is followed by [`Session::poll`] until it returns [`Output::Timeout`].**
+//!
+//! The shell owns the socket, the clock and the logs. It answers every [`Output::Open`] with
+//! [`Input::Opened`] or [`Input::Refused`], every [`Output::Read`] with [`Input::Page`] or
+//! [`Input::Refused`], and says [`Input::Written`] when the socket has taken what was sent. Of each
+//! subscription at most one page is under way between log and socket: a slow reader costs one page, and
+//! comes back to the log for the next.
+
+mod serve;
+mod subscription;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::control::{ControlFrame, EndReason};
+use crate::filter::Filter;
+use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::time::Time;
+use crate::wire::close::CloseCode;
+use subscription::Subscription;
+
+/// What a session must know of a stored event; the rest of it is the shell's.
+pub trait Record {
+    /// Its place.
+    fn seq(&self) -> Seq;
+    /// Its type, as on the wire.
+    fn event_type(&self) -> &str;
+    /// Its step, where it has one.
+    fn step_id(&self) -> Option<&str>;
+}
+
+/// How a session behaves.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// A ping goes out where nothing else did for this long.
+    pub heartbeat: Duration,
+    /// What the hello tells clients to wait before they come back. A shell draws it for each connection.
+    pub retry: Duration,
+    /// No connection follows more executions.
+    pub max_subscriptions: usize,
+    /// Events in one read.
+    pub page: usize,
+    /// The connection is for one execution, named in its URL, and closes with it.
+    pub single: bool,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(15),
+            retry: Duration::from_millis(500),
+            max_subscriptions: 64,
+            page: 256,
+            single: false,
+        }
+    }
+}
+
+/// Everything the session is told.
+#[derive(Clone, Debug)]
+pub enum Input<'a, R> {
+    /// The URL asks for a subscription.
+    Subscribe {
+        /// To which execution.
+        execution_id: ExecutionId,
+        /// From where.
+        after: Position,
+        /// What of it.
+        filter: Filter,
+    },
+    /// A text frame from the client.
+    Text(&'a str),
+    /// The log is there.
+    Opened {
+        /// Whose.
+        execution_id: ExecutionId,
+        /// Its incarnation.
+        epoch: Epoch,
+        /// Its first event that is still there.
+        earliest: Seq,
+        /// Its last event.
+        last_seq: Seq,
+    },
+    /// The log cannot be opened, or not be read any more.
+    Refused {
+        /// Whose.
+        execution_id: ExecutionId,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// The log has grown, or its execution has ended. May come as often as the shell likes.
+    Grown {
+        /// Whose.
+        execution_id: ExecutionId,
+        /// Its last event.
+        last_seq: Seq,
+    },
+    /// What was read.
+    Page {
+        /// Of which log.
+        execution_id: ExecutionId,
+        /// In order, without a hole.
+        records: Vec<R>,
+        /// The first and the last event that retention dropped before `records`.
+        gap: Option<(Seq, Seq)>,
+        /// The last event of an execution that has ended, and how; only where this page reaches it.
+        ended: Option<(Seq, EndReason)>,
+    },
+    /// The socket has taken everything that was sent.
+    Written,
+    /// The server goes away.
+    GoingAway {
+        /// When the client may come back.
+        retry_ms: u64,
+    },
+    /// The time that the last [`Output::Timeout`] named has come.
+    Tick,
+}
+
+/// Everything the session says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output<R> {
+    /// Open this log, and watch it.
+    Open(ExecutionId),
+    /// Read from this log.
+    Read {
+        /// Which.
+        execution_id: ExecutionId,
+        /// From the event after this one.
+        after: Seq,
+        /// At most so many.
+        max: usize,
+    },
+    /// Stop watching this log.
+    Drop(ExecutionId),
+    /// Send this.
+    Control(ControlFrame),
+    /// Send this event.
+    Event(R),
+    /// Send what there is, and close.
+    Close(CloseCode),
+    /// Nothing more to say until this time, or until the next input where there is none.
+    Timeout(Option<Time>),
+}
+
+/// Serves one connection; see the module.
+#[derive(Debug)]
+pub struct Session<R> {
+    config: SessionConfig,
+    subscriptions: BTreeMap<ExecutionId, Subscription>,
+    /// Kept until the [`Output::Drop`] is drained: the last events need it.
+    epochs: BTreeMap<ExecutionId, Epoch>,
+    /// Whose turn was first, the last time that all were served.
+    turn: Option<ExecutionId>,
+    outputs: VecDeque<Output<R>>,
+    ping_at: Time,
+    closed: bool,
+}
+
+impl<R: Record> Session<R> {
+    /// A session that waits for its first subscription.
+    pub fn new(config: SessionConfig, now: Time) -> Self {
+        Self {
+            ping_at: now + config.heartbeat,
+            config,
+            subscriptions: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            turn: None,
+            outputs: VecDeque::new(),
+            closed: false,
+        }
+    }
+
+    /// Takes one input. Drain [`Session::poll`] before the next.
+    pub fn handle(&mut self, now: Time, input: Input<'_, R>) {
+        if self.closed {
+            return;
+        }
+        match input {
+            Input::Subscribe {
+                execution_id,
+                after,
+                filter,
+            } => self.subscribe(now, execution_id, after, filter),
+            Input::Text(text) => self.text(now, text),
+            Input::Opened {
+                execution_id,
+                epoch,
+                earliest,
+                last_seq,
+            } => self.opened(now, &execution_id, epoch, earliest, last_seq),
+            Input::Refused {
+                execution_id,
+                status,
+                message,
+            } => self.refused(now, &execution_id, status, message),
+            Input::Grown {
+                execution_id,
+                last_seq,
+            } => self.grown(&execution_id, last_seq),
+            Input::Page {
+                execution_id,
+                records,
+                gap,
+                ended,
+            } => self.page(now, &execution_id, records, gap, ended),
+            Input::Written => self.written(),
+            Input::GoingAway { retry_ms } => {
+                self.control(now, ControlFrame::Goaway { retry_ms });
+                self.close(CloseCode::GoingAway);
+            }
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The next thing to do; [`Output::Timeout`] when there is none.
+    pub fn poll(&mut self) -> Output<R> {
+        let Some(output) = self.outputs.pop_front() else {
+            return Output::Timeout((!self.closed).then_some(self.ping_at));
+        };
+        if let Output::Drop(execution_id) = &output {
+            self.epochs.remove(execution_id);
+        }
+        output
+    }
+
+    /// The incarnation of a log that this connection follows; with an event's `seq` it makes the cursor.
+    /// Known from the hello until the [`Output::Drop`] is drained.
+    pub fn epoch(&self, execution_id: &ExecutionId) -> Option<Epoch> {
+        self.epochs.get(execution_id).copied()
+    }
+
+    fn tick(&mut self, now: Time) {
+        if now < self.ping_at {
+            return;
+        }
+        if self.subscriptions.values().any(|it| it.unwritten) {
+            // the socket still takes the last page: it has no use for a ping behind that
+            self.ping_at = now + self.config.heartbeat;
+        } else {
+            self.control(now, ControlFrame::Ping {});
+        }
+    }
+
+    fn control(&mut self, now: Time, frame: ControlFrame) {
+        self.ping_at = now + self.config.heartbeat;
+        self.outputs.push_back(Output::Control(frame));
+    }
+
+    fn close(&mut self, code: CloseCode) {
+        for (execution_id, subscription) in std::mem::take(&mut self.subscriptions) {
+            if subscription.opened {
+                self.outputs.push_back(Output::Drop(execution_id));
+            }
+        }
+        self.outputs.push_back(Output::Close(code));
+        self.closed = true;
+    }
+}

@@ -1,0 +1,324 @@
+//! How subscriptions are served: opened, read page by page, ended.
+
+use std::ops::Bound;
+
+use super::subscription::Subscription;
+use super::{Output, Record, Session};
+use crate::control::{ControlFrame, EndReason, GapReason};
+use crate::event::EventType;
+use crate::filter::Filter;
+use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::time::Time;
+use crate::wire::close::CloseCode;
+use crate::wire::frame::ClientFrame;
+
+impl<R: Record> Session<R> {
+    pub(super) fn text(&mut self, now: Time, text: &str) {
+        match serde_json::from_str(text) {
+            Ok(ClientFrame::Subscribe { execution_id, .. }) if self.config.single => {
+                let message = "this connection follows the one execution in its URL";
+                self.error(now, Some(execution_id), 400, message.to_owned());
+            }
+            Ok(ClientFrame::Subscribe {
+                execution_id,
+                after,
+                filter,
+            }) => self.subscribe(now, execution_id, after, filter),
+            Ok(ClientFrame::Unsubscribe { execution_id }) => self.unsubscribe(now, execution_id),
+            Ok(ClientFrame::Ping {}) => self.control(now, ControlFrame::Pong {}),
+            Err(error) => self.error(now, None, 400, format!("not a frame: {error}")),
+        }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        now: Time,
+        execution_id: ExecutionId,
+        after: Position,
+        filter: Filter,
+    ) {
+        if let Some(old) = self.subscriptions.get_mut(&execution_id) {
+            if old.leaving && old.again.is_none() {
+                old.again = Some((after, filter));
+            } else {
+                let message = "this connection follows it already: unsubscribe first";
+                self.error(now, Some(execution_id), 409, message.to_owned());
+            }
+        } else if self.subscriptions.len() >= self.config.max_subscriptions {
+            let most = self.config.max_subscriptions;
+            let message = format!("a connection follows at most {most} executions");
+            self.error(now, Some(execution_id), 429, message);
+        } else {
+            self.open(execution_id, after, filter);
+        }
+    }
+
+    fn open(&mut self, execution_id: ExecutionId, after: Position, filter: Filter) {
+        self.outputs.push_back(Output::Open(execution_id.clone()));
+        self.subscriptions
+            .insert(execution_id, Subscription::new(after, filter));
+    }
+
+    fn unsubscribe(&mut self, now: Time, execution_id: ExecutionId) {
+        match self.subscriptions.get_mut(&execution_id) {
+            Some(it) if !it.leaving || it.again.is_some() => {
+                it.leaving = true;
+                it.again = None;
+                if !it.waiting {
+                    self.leave(&execution_id);
+                }
+                if self.config.single {
+                    self.close(CloseCode::Done);
+                }
+            }
+            _ => {
+                let message = "this connection does not follow it";
+                self.error(now, Some(execution_id), 404, message.to_owned());
+            }
+        }
+    }
+
+    /// Ends a subscription, and begins the one that the client asked for meanwhile.
+    fn leave(&mut self, execution_id: &ExecutionId) {
+        let Some(gone) = self.subscriptions.remove(execution_id) else {
+            return;
+        };
+        if gone.opened {
+            self.outputs.push_back(Output::Drop(execution_id.clone()));
+        }
+        if let Some((after, filter)) = gone.again {
+            self.open(execution_id.clone(), after, filter);
+        }
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        now: Time,
+        execution_id: &ExecutionId,
+        epoch: Epoch,
+        earliest: Seq,
+        last_seq: Seq,
+    ) {
+        let Some(it) = self
+            .subscriptions
+            .get_mut(execution_id)
+            .filter(|it| !it.opened)
+        else {
+            return;
+        };
+        it.opened = true;
+        it.waiting = false;
+        if it.leaving {
+            return self.leave(execution_id);
+        }
+        let (cursor, foreign) = match it.after {
+            Position::Earliest => (0, None),
+            Position::Now => (last_seq, None),
+            Position::After(cursor) if cursor.epoch != epoch => (0, Some(cursor.seq)),
+            Position::After(cursor) => (cursor.seq, None),
+        };
+        if cursor > last_seq {
+            let message = format!("the cursor lies past the last event, {last_seq}");
+            return self.give_up(now, execution_id, 400, message);
+        }
+        it.cursor = cursor;
+        it.tail = last_seq;
+        it.look = true;
+        self.epochs.insert(execution_id.clone(), epoch);
+        let hello = ControlFrame::Hello {
+            execution_id: execution_id.clone(),
+            epoch,
+            earliest,
+            last_seq,
+            heartbeat_ms: millis(self.config.heartbeat),
+            retry_ms: millis(self.config.retry),
+        };
+        self.control(now, hello);
+        if let Some(to) = foreign {
+            let gap = ControlFrame::Gap {
+                execution_id: execution_id.clone(),
+                from: 1,
+                to,
+                reason: GapReason::Epoch,
+                epoch: Some(epoch),
+            };
+            self.control(now, gap);
+        }
+        self.read(execution_id);
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        now: Time,
+        execution_id: &ExecutionId,
+        status: u16,
+        message: String,
+    ) {
+        let Some(it) = self.subscriptions.get_mut(execution_id) else {
+            return;
+        };
+        it.waiting = false;
+        if it.leaving {
+            self.leave(execution_id);
+        } else {
+            self.give_up(now, execution_id, status, message);
+        }
+    }
+
+    pub(super) fn grown(&mut self, execution_id: &ExecutionId, last_seq: Seq) {
+        if let Some(it) = self.subscriptions.get_mut(execution_id) {
+            it.tail = it.tail.max(last_seq);
+            it.look = true;
+            self.read(execution_id);
+        }
+    }
+
+    pub(super) fn page(
+        &mut self,
+        now: Time,
+        execution_id: &ExecutionId,
+        records: Vec<R>,
+        gap: Option<(Seq, Seq)>,
+        ended: Option<(Seq, EndReason)>,
+    ) {
+        let Some(it) = self
+            .subscriptions
+            .get_mut(execution_id)
+            .filter(|it| it.opened && it.waiting)
+        else {
+            return;
+        };
+        it.waiting = false;
+        if it.leaving {
+            return self.leave(execution_id);
+        }
+        let (before, sent) = (it.cursor, self.outputs.len());
+        send(it, execution_id, records, gap, ended, &mut self.outputs);
+        if it.cursor == before {
+            it.tail = before;
+        }
+        let anything = self.outputs.len() > sent;
+        it.unwritten = anything;
+        if anything {
+            self.ping_at = now + self.config.heartbeat;
+        }
+        if let Some((last_seq, reason)) = ended {
+            let closed = ControlFrame::Closed {
+                execution_id: execution_id.clone(),
+                last_seq,
+                reason,
+            };
+            self.control(now, closed);
+            self.leave(execution_id);
+            if self.config.single {
+                self.close(CloseCode::Done);
+            }
+        } else {
+            self.read(execution_id);
+        }
+    }
+
+    /// All that was sent is written: everyone may have a next page, each time another one first.
+    pub(super) fn written(&mut self) {
+        for it in self.subscriptions.values_mut() {
+            it.unwritten = false;
+        }
+        let due = |(id, it): (&ExecutionId, &Subscription)| it.is_due().then(|| id.clone());
+        let start = self.turn.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.subscriptions.range((start, Bound::Unbounded));
+        let mut order: Vec<ExecutionId> = behind.filter_map(due).collect();
+        if let Some(turn) = &self.turn {
+            order.extend(self.subscriptions.range(..=turn).filter_map(due));
+        }
+        for execution_id in &order {
+            self.read(execution_id);
+        }
+        if let Some(first) = order.into_iter().next() {
+            self.turn = Some(first);
+        }
+    }
+
+    /// Asks for the next page where one is due.
+    fn read(&mut self, execution_id: &ExecutionId) {
+        if let Some(it) = self
+            .subscriptions
+            .get_mut(execution_id)
+            .filter(|it| it.is_due())
+        {
+            it.waiting = true;
+            it.look = false;
+            self.outputs.push_back(Output::Read {
+                execution_id: execution_id.clone(),
+                after: it.cursor,
+                max: self.config.page,
+            });
+        }
+    }
+
+    /// Ends a subscription with an error, and the connection with it where that is its only one.
+    fn give_up(&mut self, now: Time, execution_id: &ExecutionId, status: u16, message: String) {
+        self.error(now, Some(execution_id.clone()), status, message);
+        self.leave(execution_id);
+        if self.config.single {
+            self.close(CloseCode::of_status(status));
+        }
+    }
+
+    fn error(&mut self, now: Time, id: Option<ExecutionId>, status: u16, message: String) {
+        let frame = ControlFrame::Error {
+            execution_id: id,
+            status,
+            message,
+        };
+        self.control(now, frame);
+    }
+}
+
+/// Sends a page, and moves the cursor. What is missing in it is announced, whoever lost it.
+fn send<R: Record>(
+    it: &mut Subscription,
+    execution_id: &ExecutionId,
+    records: Vec<R>,
+    gap: Option<(Seq, Seq)>,
+    ended: Option<(Seq, EndReason)>,
+    outputs: &mut impl Extend<Output<R>>,
+) {
+    let missing = |from: Seq, to: Seq| {
+        Output::Control(ControlFrame::Gap {
+            execution_id: execution_id.clone(),
+            from,
+            to,
+            reason: GapReason::Retention,
+            epoch: None,
+        })
+    };
+    if let Some((_, to)) = gap.filter(|&(_, to)| to > it.cursor) {
+        outputs.extend([missing(it.cursor + 1, to)]);
+        it.cursor = to;
+    }
+    for record in records {
+        let seq = record.seq();
+        if seq <= it.cursor {
+            continue;
+        }
+        if seq > it.cursor + 1 {
+            outputs.extend([missing(it.cursor + 1, seq - 1)]);
+        }
+        it.cursor = seq;
+        let passes = it.filter.is_empty()
+            || it
+                .filter
+                .passes(&EventType::from(record.event_type()), record.step_id());
+        if passes {
+            outputs.extend([Output::Event(record)]);
+        }
+    }
+    if let Some((last_seq, _)) = ended.filter(|&(last_seq, _)| last_seq > it.cursor) {
+        outputs.extend([missing(it.cursor + 1, last_seq)]);
+        it.cursor = last_seq;
+    }
+}
+
+fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,220 @@
+//! `/api/executions`: start, list, show, cancel.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use stepcast_core::id::ExecutionId;
+use stepcast_core::time::Timestamp;
+
+use super::body::Body;
+use crate::error::Problem;
+use crate::executions::{Definition, Executions, Request};
+use crate::log::{ExecutionRow, ExecutionStatus, ListQuery};
+
+/// The body of `POST /api/executions`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Start {
+    /// A stored pipeline's name; this or `definition`.
+    pipeline: Option<String>,
+    /// A pipeline's definition.
+    definition: Option<Value>,
+    #[serde(default)]
+    input: Map<String, Value>,
+    execution_id: Option<String>,
+    #[serde(default)]
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    /// Start it, and answer with its id.
+    #[default]
+    Stream,
+    /// Make it known, and wait for `POST /api/executions/{id}/start`: a viewer can be there first.
+    Create,
+    /// Run it to its end, keep no log, and answer with the result.
+    Blocking,
+}
+
+/// `POST /api/executions`
+pub(crate) async fn start(
+    State(executions): State<Executions>,
+    Body(start): Body<Start>,
+) -> Result<Response, Problem> {
+    let pipeline = match (start.pipeline, start.definition) {
+        (Some(name), None) => Definition::Stored(name),
+        (None, Some(definition)) => Definition::Inline(definition),
+        _ => {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "Give either `pipeline`, a stored pipeline's name, or `definition`, a pipeline.",
+            ));
+        }
+    };
+    let execution_id = start
+        .execution_id
+        .as_deref()
+        .map(str::parse::<ExecutionId>)
+        .transpose()?;
+    let request = Request {
+        pipeline,
+        input: start.input,
+        execution_id,
+    };
+    let (id, status) = match start.mode {
+        Mode::Blocking => {
+            let (id, result) = executions.run_blocking(request).await?;
+            return Ok(Json(json!({ "execution_id": id, "result": result })).into_response());
+        }
+        Mode::Create => (executions.create(request).await?, ExecutionStatus::Pending),
+        Mode::Stream => (
+            executions.create_and_start(request).await?,
+            ExecutionStatus::Running,
+        ),
+    };
+    let body = json!({ "execution_id": id, "status": status, "links": links(&id) });
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/executions/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// `POST /api/executions/{id}/start`
+pub(crate) async fn start_created(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = id.parse()?;
+    executions.start(&id).await?;
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "execution_id": id, "status": ExecutionStatus::Running })),
+    )
+        .into_response())
+}
+
+/// `POST /api/executions/{id}/cancel`
+pub(crate) async fn cancel(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = id.parse()?;
+    executions.cancel(&id).await?;
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "execution_id": id, "cancelling": true })),
+    )
+        .into_response())
+}
+
+/// What `GET /api/executions` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParameters {
+    limit: Option<usize>,
+    before: Option<i64>,
+    status: Option<String>,
+}
+
+/// `GET /api/executions?limit=&before=&status=`: newest first.
+pub(crate) async fn list(
+    State(executions): State<Executions>,
+    Query(parameters): Query<ListParameters>,
+) -> Result<Json<Value>, Problem> {
+    let unknown = || {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "`status` is a comma-separated list of pending, running, waiting, completed, failed, cancelled, interrupted, timeout, producer_lost.",
+        )
+    };
+    let words = parameters
+        .status
+        .as_deref()
+        .unwrap_or_default()
+        .split(',')
+        .filter(|word| !word.is_empty());
+    let statuses = words
+        .map(|word| ExecutionStatus::parse(word).ok_or_else(unknown))
+        .collect::<Result<Vec<_>, _>>()?;
+    let limit = parameters.limit.unwrap_or(50).clamp(1, 500);
+    let rows = executions.list(&ListQuery {
+        limit,
+        before: parameters.before,
+        statuses,
+    })?;
+    let next = (rows.len() == limit)
+        .then(|| rows.last().map(|row| row.key.key))
+        .flatten();
+    let mut summaries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        summaries.push(summary(&executions, row).await);
+    }
+    Ok(Json(json!({ "executions": summaries, "next": next })))
+}
+
+/// What `GET /api/executions/{id}` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShowParameters {
+    #[serde(default)]
+    view: bool,
+}
+
+/// `GET /api/executions/{id}?view=true`: one; with `view`, everything that a page shows of it.
+pub(crate) async fn show(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+    Query(parameters): Query<ShowParameters>,
+) -> Result<Json<Value>, Problem> {
+    let id: ExecutionId = id.parse()?;
+    let row = executions
+        .find(&id)?
+        .ok_or_else(Problem::unknown_execution)?;
+    let mut summary = summary(&executions, &row).await;
+    if let Some(object) = summary.as_object_mut() {
+        object.insert("links".to_owned(), links(&id));
+        if parameters.view {
+            object.insert("view".to_owned(), json!(executions.view(&id).await?));
+        }
+    }
+    Ok(Json(summary))
+}
+
+async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
+    let time = |ms: u64| Timestamp::from_unix_millis(ms);
+    let completed = row.status == ExecutionStatus::Completed;
+    let progress = if completed {
+        Some(1.0)
+    } else {
+        executions.progress(&row.id).await
+    };
+    json!({
+        "execution_id": row.id,
+        "pipeline": row.pipeline,
+        "status": row.status,
+        "error": row.error,
+        "created_at": time(row.created_at),
+        "started_at": row.started_at.map(time),
+        "ended_at": row.ended_at.map(time),
+        "earliest": row.earliest,
+        "last_seq": row.last_seq,
+        "progress": progress,
+    })
+}
+
+fn links(id: &ExecutionId) -> Value {
+    json!({
+        "self": format!("/api/executions/{id}"),
+        "events": format!("/api/executions/{id}/events"),
+        "websocket": format!("/ws/pipeline/{id}"),
+        "sse": format!("/stream/pipeline/{id}"),
+        "cancel": format!("/api/executions/{id}/cancel"),
+        "page": format!("/#/runs/{id}"),
+    })
+}

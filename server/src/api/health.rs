@@ -1,0 +1,31 @@
+//! Whether the process lives, and whether it can do its work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use crate::error::Problem;
+use crate::executions::Executions;
+use crate::log::ListQuery;
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn live() -> Json<Value> {
+    Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// `GET /readyz`: the log can be read, and the process is not stopping.
+pub(crate) async fn ready(State(executions): State<Executions>) -> Response {
+    if executions.stopping().is_cancelled() {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.")
+            .into_response();
+    }
+    match executions.list(&ListQuery { limit: 1, ..ListQuery::default() }) {
+        Ok(_) => Json(json!({ "status": "ready", "running": executions.running(), "totals": executions.metrics().snapshot() })).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "not ready");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The log cannot be read.").into_response()
+        }
+    }
+}

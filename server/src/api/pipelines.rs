@@ -1,0 +1,80 @@
+//! `/api/pipelines`: what can be started, and whether a definition would load.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::body::Body;
+use crate::catalog::Stored;
+use crate::error::Problem;
+use crate::executions::{Executions, flaws};
+use crate::pipeline::Pipeline;
+
+/// `GET /api/pipelines`: the stored pipelines, those that do not load too, with what is wrong.
+pub(crate) async fn list(State(executions): State<Executions>) -> Result<Json<Value>, Problem> {
+    let stored = executions.catalog().list().map_err(|error| {
+        tracing::error!(%error, folder = %executions.catalog().folder().display(), "the pipelines cannot be read");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The folder of pipelines cannot be read.")
+    })?;
+    let pipelines: Vec<Value> = stored
+        .iter()
+        .map(|stored| summary(&executions, stored))
+        .collect();
+    Ok(Json(
+        json!({ "pipelines": pipelines, "folder_is_empty": pipelines.is_empty() }),
+    ))
+}
+
+/// `GET /api/pipelines/{name}`: one, with its definition.
+pub(crate) async fn show(
+    State(executions): State<Executions>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let stored = executions.catalog().find(&name).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "There is no stored pipeline of this name.",
+        )
+    })?;
+    let mut summary = summary(&executions, &stored);
+    if let (Some(object), Ok(definition)) = (summary.as_object_mut(), stored.definition) {
+        object.insert("definition".to_owned(), definition);
+    }
+    Ok(Json(summary))
+}
+
+/// `POST /api/pipelines/validate`: would this definition load? 200 with what it holds, or 422 with every flaw.
+pub(crate) async fn validate(
+    State(executions): State<Executions>,
+    Body(definition): Body<Value>,
+) -> Result<Json<Value>, Problem> {
+    let loaded = Pipeline::from_json(&definition, executions.registry());
+    let pipeline = loaded
+        .map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
+    Ok(Json(
+        json!({ "valid": true, "pipeline": pipeline.describe(), "warnings": flaws(pipeline.warnings().to_vec()) }),
+    ))
+}
+
+fn summary(executions: &Executions, stored: &Stored) -> Value {
+    let base = |title: &str, errors: Value| json!({ "name": stored.name, "title": title, "errors": errors });
+    let definition = match &stored.definition {
+        Ok(definition) => definition,
+        Err(error) => return base(&stored.name, json!([{ "path": "$", "message": error }])),
+    };
+    let text = |key: &str| definition.get(key).and_then(Value::as_str);
+    let title = text("name").unwrap_or(&stored.name);
+    match Pipeline::from_json(definition, executions.registry()) {
+        Ok(pipeline) => json!({
+            "name": stored.name,
+            "title": title,
+            "description": text("description"),
+            "version": text("version"),
+            "steps": pipeline.steps().len(),
+            "parameters": pipeline.parameters(),
+            "warnings": flaws(pipeline.warnings().to_vec()),
+        }),
+        Err(problems) => base(title, json!(flaws(problems))),
+    }
+}

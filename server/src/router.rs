@@ -1,0 +1,36 @@
+//! Every route on one screen.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use crate::executions::Executions;
+use crate::transport::{sse, ws};
+use crate::{api, assets};
+
+/// The whole application.
+pub fn router(executions: Executions) -> Router {
+    let limit = DefaultBodyLimit::max(executions.config().max_body_bytes);
+    Router::new()
+        .route("/healthz", get(api::health::live))
+        .route("/readyz", get(api::health::ready))
+        .route("/api/pipelines", get(api::pipelines::list))
+        .route("/api/pipelines/validate", post(api::pipelines::validate))
+        .route("/api/pipelines/{name}", get(api::pipelines::show))
+        .route(
+            "/api/executions",
+            get(api::executions::list).post(api::executions::start),
+        )
+        .route("/api/executions/{id}", get(api::executions::show))
+        .route(
+            "/api/executions/{id}/start",
+            post(api::executions::start_created),
+        )
+        .route("/api/executions/{id}/cancel", post(api::executions::cancel))
+        .route("/api/executions/{id}/events", get(api::events::page))
+        .route("/ws/pipeline/{execution_id}", get(ws::open))
+        .route("/stream/pipeline/{execution_id}", get(sse::open))
+        .fallback(get(assets::serve))
+        .layer(limit)
+        .with_state(executions)
+}
