@@ -3,7 +3,7 @@
 
 mod harness;
 mod log;
-mod transport;
 mod pipeline_condition;
 mod pipeline_definition;
 mod pipeline_template;
+mod transport;
