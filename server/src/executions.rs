@@ -543,7 +543,7 @@ impl Folded {
     }
 }
 
-fn random_id() -> ExecutionId {
+pub(crate) fn random_id() -> ExecutionId {
     let text = format!("exec_{}", uuid::Uuid::new_v4().simple());
     #[expect(
         clippy::expect_used,
