@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
+mod http;
 mod log;
 mod pipeline_condition;
 mod pipeline_definition;
