@@ -92,6 +92,21 @@ async fn a_viewer_can_be_there_before_the_run_starts() {
 }
 
 #[tokio::test]
+async fn a_pipeline_that_turns_streaming_off_keeps_its_start_and_its_end() {
+    let server = Server::with(|_| {}).await;
+    let mut body = start(0.0, "quiet");
+    body["definition"]["streaming"] = json!({ "enabled": false });
+    assert_eq!(server.post("/api/executions", body).await.0, 201);
+    let (frames, _) = server.ws("/ws/pipeline/quiet").await.rest().await;
+    let events: Vec<&str> = frames
+        .iter()
+        .filter_map(|frame| frame["event_type"].as_str())
+        .collect();
+    assert_eq!(events, ["pipeline_start", "pipeline_complete"]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn blocking_execution_takes_the_same_path_and_keeps_no_log() {
     let server = Server::start().await;
     let mut body = start(0.0, "blocking");

@@ -1,5 +1,11 @@
 //! Tests of the server through its public interface: log, runs, HTTP and real sockets.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells one story"
+)]
 
 mod harness;
 mod http;
