@@ -465,6 +465,11 @@ impl Executions {
         let this = self.clone();
         self.0.tasks.spawn(async move {
             let context = StreamingContext::new(stream);
+            let context = if prepared.pipeline.streaming().enabled {
+                context
+            } else {
+                context.ends_only()
+            };
             context.subscribe(Box::new(this.0.metrics.clone()));
             let options = this.options(&prepared, cancel);
             let run = pipeline::run(prepared.pipeline, prepared.input, context.clone(), options);
