@@ -4,6 +4,7 @@
 //! in `docs/benchmarks.md`.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a benchmark prints, and ends when something is wrong"
 )]

@@ -227,9 +227,8 @@ impl World {
     }
 
     fn remember(&mut self) {
-        self.ledger
-            .sent
-            .insert(self.log.epoch, self.log.events.clone());
+        let sent = self.ledger.sent.entry(self.log.epoch).or_default();
+        sent.extend(self.log.events.iter().skip(sent.len()).cloned());
         self.ledger
             .earliest
             .insert(self.log.epoch, self.log.earliest);
