@@ -18,7 +18,7 @@ use crate::sim::{Happening, World};
 const SEEDS: u64 = if cfg!(target_family = "wasm") {
     100
 } else {
-    900
+    700
 };
 
 #[test]
