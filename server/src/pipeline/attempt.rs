@@ -1,0 +1,339 @@
+//! One execution of a step: its inputs, its attempts, its fallback, and the events of all that.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde_json::{Map, Value, json};
+use stepcast_core::event::EventType;
+use stepcast_core::id::{Seq, StepId};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::definition::{InputSource, Place, Problem, Schema, StepDefinition};
+use super::emitter::RunEmitter;
+use super::scheduler::Start;
+use super::scope::Scope;
+use super::template;
+use crate::step::{
+    Call, Category, Severity, StepContext, StepEmitter, StepError, StepFuture, StepPolicy,
+};
+
+/// What every execution of one run has in common.
+#[derive(Debug)]
+pub(super) struct Environment {
+    pub(super) emitter: Arc<RunEmitter>,
+    pub(super) input: Arc<Value>,
+    pub(super) parameters: Arc<Map<String, Value>>,
+    pub(super) policy: Arc<StepPolicy>,
+    /// Ends everything that is under way.
+    pub(super) stop: CancellationToken,
+}
+
+/// How an execution ended.
+#[derive(Debug)]
+pub(super) struct Executed {
+    /// False where it was stopped in the pause before it: nothing was told of it.
+    pub(super) started: bool,
+    pub(super) attempt: u32,
+    pub(super) duration: Duration,
+    pub(super) result: Result<Output, StepError>,
+    /// Whether the run wanted it no more.
+    pub(super) stopped: bool,
+}
+
+/// What a step gave, and the event that holds it.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) value: Arc<Value>,
+    pub(super) seq: Seq,
+}
+
+/// Executes a step.
+pub(super) async fn execute(
+    definition: &StepDefinition,
+    start: &Start,
+    environment: &Environment,
+) -> Executed {
+    let stop = &environment.stop;
+    let mut executed = Executed {
+        started: false,
+        attempt: 1,
+        duration: Duration::ZERO,
+        result: Err(StepError::stopped("stopped before it began")),
+        stopped: false,
+    };
+    if !start.delay.is_zero() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(start.delay) => {}
+        }
+    }
+    if stop.is_cancelled() {
+        executed.stopped = true;
+        return executed;
+    }
+    let begun = Instant::now();
+    let execution = Execution {
+        definition,
+        step_id: StepId::from(definition.id.as_str()),
+        start,
+        environment,
+    };
+    execution.announce().await;
+    executed.started = true;
+    let emitter = Arc::new(StepEmitter::new(
+        Arc::clone(&environment.emitter),
+        execution.step_id.clone(),
+    ));
+    let work = execution.attempts(&emitter, &mut executed.attempt);
+    let result = tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        result = work => Some(result),
+    };
+    executed.stopped = result.is_none();
+    executed.result = match result {
+        Some(Ok(value)) => Ok(execution.deliver(value, &emitter).await),
+        Some(Err(error)) => Err(error),
+        None => Err(StepError::stopped(
+            "stopped: the run ended before the step did",
+        )),
+    };
+    emitter.end();
+    executed.duration = begun.elapsed();
+    executed
+}
+
+struct Execution<'a> {
+    definition: &'a StepDefinition,
+    step_id: StepId,
+    start: &'a Start,
+    environment: &'a Environment,
+}
+
+impl Execution<'_> {
+    async fn announce(&self) {
+        let mut data = Map::new();
+        if let Some(name) = &self.definition.name {
+            data.insert("name".into(), name.as_str().into());
+        }
+        data.insert("kind".into(), self.definition.kind.as_str().into());
+        data.insert("iteration".into(), self.start.iteration.into());
+        data.insert("attempt".into(), 1.into());
+        self.emit(EventType::StepStart, data.into()).await;
+    }
+
+    /// Tries as often as it may, then falls back; `attempt` says how far it came.
+    async fn attempts(
+        &self,
+        emitter: &Arc<StepEmitter>,
+        attempt: &mut u32,
+    ) -> Result<Value, StepError> {
+        let call = Arc::new(self.call().await?);
+        let handling = &self.definition.error_handling;
+        let error = loop {
+            let error = match self.once(&call, emitter, *attempt).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let retry = handling.retry.as_ref().filter(|retry| {
+                *attempt < retry.max_attempts && retry.retry_on.contains(&error.category)
+            });
+            let Some(retry) = retry else {
+                break error;
+            };
+            let delay = Duration::from_secs_f64(retry.delay(*attempt, fastrand::f64()));
+            *attempt += 1;
+            let data = json!({
+                "kind": "retry",
+                "attempt": *attempt,
+                "max_attempts": retry.max_attempts,
+                "delay_ms": millis(delay),
+                "error": &error,
+            });
+            emitter.progress(data).await;
+            tokio::time::sleep(delay).await;
+        };
+        self.fall_back(&call, emitter, *attempt, error).await
+    }
+
+    /// One attempt: bounded in time, and a panic in it is an error like others.
+    async fn once(
+        &self,
+        call: &Arc<Call>,
+        emitter: &Arc<StepEmitter>,
+        attempt: u32,
+    ) -> Result<Value, StepError> {
+        let over = self.environment.stop.child_token();
+        let _over = over.clone().drop_guard();
+        let context = StepContext::new(Arc::clone(call), Arc::clone(emitter), attempt, over);
+        let step = &self.definition.step;
+        let value = self
+            .bounded(async move { step.run(context).await }.boxed())
+            .await?;
+        self.check(self.definition.output_schema.as_ref(), &value, "output")?;
+        Ok(value)
+    }
+
+    async fn fall_back(
+        &self,
+        call: &Arc<Call>,
+        emitter: &Arc<StepEmitter>,
+        attempt: u32,
+        error: StepError,
+    ) -> Result<Value, StepError> {
+        let handling = &self.definition.error_handling;
+        let told = json!({"kind": "fallback", "error": &error});
+        if let Some(output) = &handling.fallback_output {
+            emitter.progress(told).await;
+            return Ok(self.resolve(output).await);
+        }
+        if !(handling.enable_fallback && error.recoverable) {
+            return Err(error);
+        }
+        let over = self.environment.stop.child_token();
+        let _over = over.clone().drop_guard();
+        let context = StepContext::new(Arc::clone(call), Arc::clone(emitter), attempt, over);
+        let Some(fallback) = self.definition.step.fallback(context, error.clone()) else {
+            return Err(error);
+        };
+        emitter.progress(told).await;
+        self.bounded(fallback).await
+    }
+
+    async fn bounded(&self, work: StepFuture<'_>) -> Result<Value, StepError> {
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let caught = match self.definition.error_handling.timeout {
+            None => work.await,
+            Some(limit) => match tokio::time::timeout(limit, work).await {
+                Ok(caught) => caught,
+                Err(_elapsed) => {
+                    let message = format!("took longer than {} s", limit.as_secs_f64());
+                    return Err(StepError::new(Category::Timeout, message));
+                }
+            },
+        };
+        caught.unwrap_or_else(|panic| {
+            let message = format!("panicked: {}", panic_message(panic.as_ref()));
+            Err(StepError::new(Category::Unknown, message).with_severity(Severity::Critical))
+        })
+    }
+
+    /// What the attempts are given: inputs found and checked, placeholders resolved.
+    async fn call(&self) -> Result<Call, StepError> {
+        let inputs = self.inputs().await?;
+        if let Some(schema) = &self.definition.input_schema {
+            let subject = if self.definition.inputs.is_empty() {
+                self.start.data.to_map()
+            } else {
+                inputs.clone()
+            };
+            self.check(Some(schema), &subject.into(), "input")?;
+        }
+        let config = if self.definition.templated {
+            Arc::new(self.resolve(&self.definition.config).await)
+        } else {
+            Arc::clone(&self.definition.config)
+        };
+        Ok(Call {
+            step_id: self.step_id.clone(),
+            iteration: self.start.iteration,
+            data: Arc::clone(&self.start.data),
+            parameters: Arc::clone(&self.environment.parameters),
+            input: Arc::clone(&self.environment.input),
+            inputs,
+            config,
+            policy: Arc::clone(&self.environment.policy),
+        })
+    }
+
+    async fn inputs(&self) -> Result<Map<String, Value>, StepError> {
+        let mut inputs = Map::new();
+        for input in &self.definition.inputs {
+            let found = match &input.source {
+                InputSource::Paths(paths) => {
+                    let scope = self.scope();
+                    paths.iter().find_map(|path| scope.lookup(path)).cloned()
+                }
+                InputSource::Template(value) => Some(self.resolve(value).await),
+            };
+            let Some(value) = found.or_else(|| input.default.clone()) else {
+                if input.required {
+                    let message = format!("input `{}` has no value", input.name);
+                    return Err(StepError::new(Category::Validation, message));
+                }
+                continue;
+            };
+            let what = format!("input `{}`", input.name);
+            self.check(input.schema.as_ref(), &value, &what)?;
+            inputs.insert(input.name.clone(), value);
+        }
+        Ok(inputs)
+    }
+
+    fn check(&self, schema: Option<&Schema>, value: &Value, what: &str) -> Result<(), StepError> {
+        let wrong = schema.map_or_else(Vec::new, |schema| schema.check(value, &Place::root()));
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{what} does not fit its schema: {}", told(&wrong));
+        Err(StepError::new(Category::Validation, message))
+    }
+
+    /// Resolves placeholders; those without a value stay, and a warning tells of each.
+    async fn resolve(&self, value: &Value) -> Value {
+        let mut unresolved = Vec::new();
+        let resolved = template::resolve(value, &self.scope(), &mut unresolved);
+        for path in unresolved {
+            let message = format!("`{{{{ {path} }}}}` has no value and is left as it is");
+            let emitter = &self.environment.emitter;
+            emitter.log(Some(&self.step_id), "warning", &message).await;
+        }
+        resolved
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            data: &self.start.data,
+            parameters: &self.environment.parameters,
+            input: &self.environment.input,
+            failed: false,
+        }
+    }
+
+    /// Tells the output, and that all is done where the step itself never told how far it was.
+    async fn deliver(&self, value: Value, emitter: &StepEmitter) -> Output {
+        if !emitter.has_progressed() && self.environment.emitter.emits_progress() {
+            emitter.progress(json!({"progress": 1.0})).await;
+        }
+        let (seq, value) = emitter.output(value).await;
+        Output { value, seq }
+    }
+
+    async fn emit(&self, event_type: EventType, data: Value) {
+        let emitter = &self.environment.emitter;
+        emitter.emit(event_type, Some(&self.step_id), data).await;
+    }
+}
+
+/// Problems in one line.
+pub(super) fn told(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("; ")
+}
+
+/// Milliseconds with microseconds behind the point.
+pub(super) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

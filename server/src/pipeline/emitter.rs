@@ -1,0 +1,113 @@
+//! Writes a run's events in the shapes of `docs/protocol.md`.
+
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+use stepcast_core::event::EventType;
+use stepcast_core::id::{Seq, StepId};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Draft, EmitError, StreamingContext};
+
+/// Where a run's events go. A log that takes no more stops the run: nobody could learn how it went.
+#[derive(Debug)]
+pub(crate) struct RunEmitter {
+    context: StreamingContext,
+    emit_progress: bool,
+    broken: OnceLock<EmitError>,
+    stop: CancellationToken,
+}
+
+impl RunEmitter {
+    pub(crate) fn new(
+        context: StreamingContext,
+        emit_progress: bool,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            context,
+            emit_progress,
+            broken: OnceLock::new(),
+            stop,
+        }
+    }
+
+    /// Whether fractions of progress are wanted.
+    pub(crate) fn emits_progress(&self) -> bool {
+        self.emit_progress
+    }
+
+    /// Why nothing is written any more.
+    pub(crate) fn broken(&self) -> Option<&EmitError> {
+        self.broken.get()
+    }
+
+    pub(crate) fn execution_id(&self) -> &str {
+        self.context.execution_id().as_str()
+    }
+
+    /// Writes an event; its place, 0 where nothing is kept.
+    pub(crate) async fn emit(
+        &self,
+        event_type: EventType,
+        step_id: Option<&StepId>,
+        data: Value,
+    ) -> Seq {
+        if self.broken.get().is_some() {
+            return 0;
+        }
+        let draft = Draft {
+            event_type,
+            step_id: step_id.cloned(),
+            data,
+            metadata: None,
+        };
+        match self.context.emit(draft).await {
+            Ok(seq) => seq,
+            Err(error) => {
+                tracing::error!(execution_id = self.execution_id(), %error, "the run stops");
+                self.broken.get_or_init(|| error);
+                self.stop.cancel();
+                0
+            }
+        }
+    }
+
+    /// Writes a line of the run's or a step's log.
+    pub(crate) async fn log(&self, step_id: Option<&StepId>, level: &str, message: &str) {
+        let data = json!({"kind": "log", "level": level, "message": message});
+        self.emit(EventType::StepProgress, step_id, data).await;
+    }
+}
+
+/// An output in the data of an event; where it is large, the place of the event that already holds it.
+pub(crate) fn put_output(data: &mut Map<String, Value>, output: &Value, seq: Seq) {
+    if seq > 0 && is_large(output) {
+        data.insert("output_seq".into(), seq.into());
+    } else {
+        data.insert("output".into(), output.clone());
+    }
+}
+
+/// Whether the JSON text of a value has more than [`REPEATED`] bytes; stops counting there.
+fn is_large(value: &Value) -> bool {
+    fn left(value: &Value, budget: usize) -> Option<usize> {
+        let own = match value {
+            Value::Null | Value::Bool(_) => 4,
+            Value::Number(_) => 8,
+            Value::String(text) => text.len() + 2,
+            Value::Array(list) => list.len() + 1,
+            Value::Object(map) => map.keys().map(|key| key.len() + 4).sum::<usize>() + 1,
+        };
+        let budget = budget.checked_sub(own)?;
+        match value {
+            Value::Array(list) => list.iter().try_fold(budget, |b, value| left(value, b)),
+            Value::Object(map) => map.values().try_fold(budget, |b, value| left(value, b)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(budget),
+        }
+    }
+    left(value, REPEATED).is_none()
+}
+
+/// The largest output that `step_complete` repeats, in bytes.
+const REPEATED: usize = 16 * 1024;

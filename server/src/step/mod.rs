@@ -1,0 +1,54 @@
+//! Steps: the trait that everything that does work implements, the registry of kinds and classes,
+//! and the built-in kinds, one file each.
+
+mod command;
+mod condition;
+mod context;
+mod delay;
+mod error;
+mod fail;
+mod file;
+mod http;
+mod policy;
+mod registry;
+mod set;
+mod transform;
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+pub(crate) use context::{Call, StepEmitter};
+pub use context::{LogLevel, StepContext};
+pub use error::{Category, Severity, StepError};
+pub use policy::StepPolicy;
+pub use registry::{StepConfig, StepRegistry};
+
+/// What a step gives, in its time.
+pub type StepFuture<'a> = BoxFuture<'a, Result<Value, StepError>>;
+
+/// Does the work of a step.
+///
+/// One value serves every iteration, every attempt and every run of its pipeline, at the same time too:
+/// what belongs to one attempt is in the [`StepContext`].
+///
+/// When the run is cancelled, or the attempt takes too long, the future is dropped where it stands;
+/// what has to be undone then belongs into a `Drop`. Work that the future has started elsewhere
+/// learns of it by [`StepContext::cancelled`].
+pub trait Step: Send + Sync {
+    /// Runs the step once. The result is its output.
+    fn run(&self, context: StepContext) -> StepFuture<'_>;
+
+    /// What is given instead after an error that is recoverable, where `enable_fallback` asks for it.
+    fn fallback(&self, context: StepContext, error: StepError) -> Option<StepFuture<'_>> {
+        drop((context, error));
+        None
+    }
+}
+
+impl fmt::Debug for dyn Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Step")
+    }
+}

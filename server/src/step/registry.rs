@@ -1,0 +1,182 @@
+//! Which kinds and classes of steps there are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Step, StepContext, StepError, StepFuture};
+use super::{command, condition, delay, fail, file, http, set, transform};
+use crate::pipeline::definition::{Place, Problem, Problems};
+
+/// What a step is made from, at load.
+#[derive(Clone, Debug)]
+pub struct StepConfig<'a> {
+    /// The step's id.
+    pub id: &'a str,
+    /// Its configuration, an object; placeholders unresolved.
+    pub config: &'a Value,
+    /// Where the configuration is.
+    pub place: Place,
+    /// The whole step, as the file has it.
+    pub step: &'a Value,
+    /// Where the step is.
+    pub step_place: Place,
+}
+
+type Factory =
+    Arc<dyn Fn(&StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem>> + Send + Sync + 'static>;
+
+/// The steps that pipelines can name: built-in kinds by `type`, classes by `step_class`.
+#[derive(Clone)]
+pub struct StepRegistry {
+    kinds: BTreeMap<&'static str, Factory>,
+    classes: BTreeMap<String, Factory>,
+}
+
+impl StepRegistry {
+    /// The built-in kinds, and no classes.
+    pub fn builtin() -> Self {
+        let mut registry = Self {
+            kinds: BTreeMap::new(),
+            classes: BTreeMap::new(),
+        };
+        registry.add_kind("command", command::load);
+        registry.add_kind("condition", condition::load);
+        registry.add_kind("delay", delay::load);
+        registry.add_kind("fail", fail::load);
+        registry.add_kind("file", file::load);
+        registry.add_kind("http", http::load);
+        registry.add_kind("set", set::load);
+        registry.add_kind("transform", transform::load);
+        registry
+    }
+
+    /// Registers a class: `Class`, or `module.Class` for one of several of that name.
+    pub fn register<F>(&mut self, class: impl Into<String>, factory: F)
+    where
+        F: Fn(&StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem>> + Send + Sync + 'static,
+    {
+        self.classes.insert(class.into(), Arc::new(factory));
+    }
+
+    /// Registers a class that is a function of the step's context.
+    pub fn register_fn<F, R>(&mut self, class: impl Into<String>, function: F)
+    where
+        F: Fn(StepContext) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, StepError>> + Send + 'static,
+    {
+        let function = Arc::new(function);
+        self.register(class, move |_config| {
+            Ok(Box::new(Function(Arc::clone(&function))))
+        });
+    }
+
+    /// The built-in kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.kinds.keys().copied()
+    }
+
+    /// The registered classes.
+    pub fn classes(&self) -> impl Iterator<Item = &str> {
+        self.classes.keys().map(String::as_str)
+    }
+
+    pub(crate) fn kind(
+        &self,
+        kind: &str,
+        config: &StepConfig<'_>,
+        problems: &mut Problems,
+    ) -> Option<Box<dyn Step>> {
+        let Some(factory) = self.kinds.get(kind) else {
+            let message = format!("unknown kind of step `{kind}`, and no `step_class`");
+            let place = config.step_place.key("type");
+            problems.unknown(&place, message, kind, self.kinds());
+            return None;
+        };
+        make(factory, config, problems)
+    }
+
+    pub(crate) fn class(
+        &self,
+        module: Option<&str>,
+        class: &str,
+        config: &StepConfig<'_>,
+        problems: &mut Problems,
+    ) -> Option<Box<dyn Step>> {
+        let whole = module.map(|module| format!("{module}.{class}"));
+        let factory = whole
+            .and_then(|whole| self.classes.get(&whole))
+            .or_else(|| self.classes.get(class));
+        let Some(factory) = factory else {
+            let key = if config.step.get("step_class").is_some() {
+                "step_class"
+            } else {
+                "class"
+            };
+            let message = format!("no step class `{class}` is registered");
+            let place = config.step_place.key(key);
+            problems.unknown(&place, message, class, self.classes());
+            return None;
+        };
+        make(factory, config, problems)
+    }
+
+    fn add_kind<F>(&mut self, kind: &'static str, factory: F)
+    where
+        F: Fn(&StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem>> + Send + Sync + 'static,
+    {
+        self.kinds.insert(kind, Arc::new(factory));
+    }
+}
+
+impl Default for StepRegistry {
+    fn default() -> Self {
+        Self::builtin()
+    }
+}
+
+impl fmt::Debug for StepRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepRegistry")
+            .field("kinds", &self.kinds.keys())
+            .field("classes", &self.classes.keys())
+            .finish()
+    }
+}
+
+/// A built-in step, where nothing is wrong with its configuration.
+pub(super) fn made(
+    step: impl Step + 'static,
+    problems: Problems,
+) -> Result<Box<dyn Step>, Vec<Problem>> {
+    problems.into_result(step).map(|step| Box::new(step) as _)
+}
+
+fn make(
+    factory: &Factory,
+    config: &StepConfig<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn Step>> {
+    match factory(config) {
+        Ok(step) => Some(step),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    }
+}
+
+struct Function<F>(Arc<F>);
+
+impl<F, R> Step for Function<F>
+where
+    F: Fn(StepContext) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Value, StepError>> + Send + 'static,
+{
+    fn run(&self, context: StepContext) -> StepFuture<'_> {
+        Box::pin((self.0)(context))
+    }
+}
