@@ -332,6 +332,6 @@ fn error_handling_of_a_step_overrides_that_of_the_pipeline() {
     assert!(streaming.enabled && !streaming.emit_progress);
     assert_eq!(
         (streaming.buffer_size, streaming.flush_interval_ms),
-        (10, 100)
+        (Some(10), 100)
     );
 }
