@@ -105,7 +105,7 @@ async fn lines_become_progress_tokens_logs_and_output() {
 
 #[tokio::test]
 async fn the_program_is_given_one_line_and_little_of_the_environment() {
-    let script = r#"read line; printf '{"output": {"given": %s, "home": "%s", "mine": "%s", "cargo": "%s"}}\n' "$line" "${HOME:+set}" "$MINE" "$CARGO_PKG_NAME""#;
+    let script = r#"read -r line; printf '{"output": {"given": %s, "home": "%s", "mine": "%s", "cargo": "%s"}}\n' "$line" "${HOME:+set}" "$MINE" "$CARGO_PKG_NAME""#;
     let ran = command(
         script,
         json!({"env": {"MINE": "{{ input.who }}"}, "settings": {"k": 1}}),

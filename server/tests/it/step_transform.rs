@@ -89,5 +89,8 @@ async fn an_expression_that_fails_or_does_not_end_is_a_step_error() {
     assert_eq!(ran.result.status, RunStatus::Failed);
     assert_eq!(ran.result.error.unwrap().category.as_str(), "timeout");
     let halts = transform(json!({"expression": "halt"}), json!({})).await;
-    assert_eq!(halts.result.status, RunStatus::Failed);
+    assert_eq!(
+        halts.result.error.unwrap().message,
+        "the expression asked to halt"
+    );
 }
