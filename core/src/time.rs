@@ -1,7 +1,7 @@
 //! Two kinds of time, both given by the caller: core reads no clock.
 
 use std::fmt;
-use std::ops::Add;
+use std::ops::{Add, Range};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -131,20 +131,23 @@ pub fn write_unix_millis(out: &mut String, ms: u64) {
     let day = doy - (153 * mp + 2) / 5 + 1;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = yoe + era * 400 + u64::from(month <= 2);
-    let mut put = |value: u64, width: u32, after: char| {
-        for i in (0..width).rev() {
-            let digit = value / 10_u64.pow(i) % 10;
-            out.push(char::from_digit(u32::try_from(digit).unwrap_or(0), 10).unwrap_or('0'));
-        }
-        out.push(after);
-    };
-    put(year, 4, '-');
-    put(month, 2, '-');
-    put(day, 2, 'T');
-    put(in_day / 3_600_000, 2, ':');
-    put(in_day / 60_000 % 60, 2, ':');
-    put(in_day / 1000 % 60, 2, '.');
-    put(in_day % 1000, 3, 'Z');
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    put_digits(&mut text, 0..4, year);
+    put_digits(&mut text, 5..7, month);
+    put_digits(&mut text, 8..10, day);
+    put_digits(&mut text, 11..13, in_day / 3_600_000);
+    put_digits(&mut text, 14..16, in_day / 60_000 % 60);
+    put_digits(&mut text, 17..19, in_day / 1000 % 60);
+    put_digits(&mut text, 20..23, in_day % 1000);
+    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
+}
+
+/// Writes the last digits of `value` right-aligned into `places`.
+fn put_digits(text: &mut [u8], places: Range<usize>, mut value: u64) {
+    for byte in text.get_mut(places).unwrap_or_default().iter_mut().rev() {
+        *byte = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+    }
 }
 
 fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {

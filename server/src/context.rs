@@ -48,6 +48,8 @@ pub struct StreamingContext {
 #[derive(Clone, Debug)]
 struct Streaming {
     stream: Arc<Stream>,
+    /// Only what concerns the whole execution is kept.
+    ends_only: bool,
     subscribers: Subscribers,
 }
 
@@ -60,8 +62,19 @@ impl StreamingContext {
             streaming: Some(Streaming {
                 stream,
                 subscribers: Subscribers::default(),
+                ends_only: false,
             }),
         }
+    }
+
+    /// Keeps the start and the end of the execution and nothing in between: what a pipeline with
+    /// `"streaming": {"enabled": false}` asks for.
+    #[must_use]
+    pub fn ends_only(mut self) -> Self {
+        if let Some(streaming) = &mut self.streaming {
+            streaming.ends_only = true;
+        }
+        self
     }
 
     /// A context that keeps nothing: the plan's blocking execution takes the same path as a streamed one.
@@ -88,8 +101,10 @@ impl StreamingContext {
     /// Where the execution has ended, or the log cannot be written.
     pub async fn emit(&self, draft: Draft) -> Result<Seq, EmitError> {
         match &self.streaming {
-            Some(streaming) => streaming.stream.append(&draft).await,
-            None => Ok(0),
+            Some(streaming) if !streaming.ends_only || draft.step_id.is_none() => {
+                streaming.stream.append(&draft).await
+            }
+            Some(_) | None => Ok(0),
         }
     }
 

@@ -465,6 +465,11 @@ impl Executions {
         let this = self.clone();
         self.0.tasks.spawn(async move {
             let context = StreamingContext::new(stream);
+            let context = if prepared.pipeline.streaming().enabled {
+                context
+            } else {
+                context.ends_only()
+            };
             context.subscribe(Box::new(this.0.metrics.clone()));
             let options = this.options(&prepared, cancel);
             let run = pipeline::run(prepared.pipeline, prepared.input, context.clone(), options);
@@ -543,7 +548,7 @@ impl Folded {
     }
 }
 
-fn random_id() -> ExecutionId {
+pub(crate) fn random_id() -> ExecutionId {
     let text = format!("exec_{}", uuid::Uuid::new_v4().simple());
     #[expect(
         clippy::expect_used,

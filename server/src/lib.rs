@@ -10,6 +10,7 @@
 mod api;
 mod assets;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod context;

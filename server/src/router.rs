@@ -9,7 +9,7 @@ use crate::transport::{sse, ws};
 use crate::{api, assets};
 
 /// The whole application.
-pub fn router(executions: Executions) -> Router {
+pub(crate) fn router(executions: Executions) -> Router {
     let limit = DefaultBodyLimit::max(executions.config().max_body_bytes);
     Router::new()
         .route("/healthz", get(api::health::live))

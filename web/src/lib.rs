@@ -1,1 +1,25 @@
 //! The headless client and, with the feature `monitor`, the page.
+//!
+//! ```text
+//!  browser ──▶ driver ──▶ core::client ──▶ store (core::view + log) ──▶ signals ──▶ monitor
+//!                 ▲  └──▶ transport ─┐
+//!                 └──────────────────┘
+//! ```
+//!
+//! Nothing runs on import: a binary mounts the dashboard, a caller starts a client.
+
+pub mod clock;
+pub mod driver;
+pub mod js;
+pub mod transport;
+
+#[cfg(feature = "monitor")]
+pub mod dashboard;
+#[cfg(feature = "monitor")]
+pub mod feed;
+#[cfg(feature = "monitor")]
+pub mod log;
+#[cfg(feature = "monitor")]
+pub mod monitor;
+#[cfg(feature = "monitor")]
+pub mod store;

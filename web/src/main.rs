@@ -1,3 +1,6 @@
 //! Mounts the dashboard.
 
-fn main() {}
+fn main() {
+    console_error_panic_hook::set_once();
+    stepcast_web::dashboard::mount();
+}

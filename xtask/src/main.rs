@@ -1,3 +1,67 @@
 //! Builds, starts and tests everything: `cargo xtask --help`.
+//!
+//! One program instead of scripts in several languages: it needs what the product needs, and nothing by hand.
 
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks on its terminal"
+)]
+
+mod npm;
+mod page;
+mod parts;
+mod process;
+mod start;
+mod test;
+mod tools;
+mod web;
+
+use std::process::ExitCode;
+
+use process::Result;
+
+const HELP: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  start   build everything, serve dashboard and API, run an example
+            --port <N>        listen on 127.0.0.1:<N> instead of 8400
+            --data-dir <DIR>  keep the log there instead of in .stepcast/
+            --open            open the page in a browser
+            --debug           build the server without optimisation: sooner ready, slower
+  test    set up and pass all tests, browser included
+            --only <PART>     only this part; may be given several times
+            --list            name the parts
+  web     build the dashboard into dist/
+  npm     build the wasm of the npm package into web/npm/pkg/
+  tools   install what the tests need into .tools/
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<ExitCode> {
+    let (command, rest) = arguments
+        .split_first()
+        .map_or(("help", arguments), |(first, rest)| (first.as_str(), rest));
+    match command {
+        "start" => start::start(&start::Options::parse(rest)?)?,
+        "test" => return test::test(rest),
+        "web" => web::build()?,
+        "npm" => npm::build()?,
+        "open-page" => start::open_page(rest.first().map_or("", String::as_str))?,
+        "tools" => tools::install()?,
+        "help" | "-h" | "--help" => println!("{HELP}"),
+        other => return Err(format!("`{other}` is no command\n\n{HELP}").into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -247,4 +247,4 @@ impl Client {
 
 /// Bounds on what a server may name as its heartbeat.
 const HEARTBEAT_LEAST: Duration = Duration::from_millis(100);
-const HEARTBEAT_MOST: Duration = Duration::from_secs(300);
+const HEARTBEAT_MOST: Duration = Duration::from_secs(3600);

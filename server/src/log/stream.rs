@@ -149,18 +149,13 @@ impl Stream {
     /// [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
     pub async fn append(self: &Arc<Self>, draft: &Draft) -> Result<Seq, EmitError> {
         let terminal = draft.event_type.is_terminal();
-        let data = draft.data.to_string();
-        let metadata = draft.metadata.as_ref().map(Value::to_string);
-        let step_id = draft
-            .step_id
-            .as_ref()
-            .map(|id| Value::from(id.as_str()).to_string());
+        let text = DraftText::new(draft)?;
         let parts = Parts {
             event_type: draft.event_type.as_str(),
             execution_id: &self.id,
-            step_id: step_id.as_deref(),
-            data: &data,
-            metadata: metadata.as_deref(),
+            step_id: text.step_id(),
+            data: text.data(),
+            metadata: text.metadata(),
         };
         loop {
             let room = self.room.notified();
@@ -339,6 +334,53 @@ impl Stream {
 
     pub(super) fn row_key(&self) -> RowKey {
         self.key
+    }
+}
+
+/// A draft's JSON, serialised before the stream's lock is taken: one buffer for all parts.
+struct DraftText {
+    text: String,
+    step_id_end: usize,
+    data_end: usize,
+}
+
+impl DraftText {
+    fn new(draft: &Draft) -> Result<Self, EmitError> {
+        let mut text = Vec::with_capacity(256);
+        let failed = |error: serde_json::Error| EmitError::Store(error.to_string());
+        if let Some(id) = &draft.step_id {
+            serde_json::to_writer(&mut text, id.as_str()).map_err(failed)?;
+        }
+        let step_id_end = text.len();
+        serde_json::to_writer(&mut text, &draft.data).map_err(failed)?;
+        let data_end = text.len();
+        if let Some(metadata) = &draft.metadata {
+            serde_json::to_writer(&mut text, metadata).map_err(failed)?;
+        }
+        let text = String::from_utf8(text).map_err(|error| EmitError::Store(error.to_string()))?;
+        Ok(Self {
+            text,
+            step_id_end,
+            data_end,
+        })
+    }
+
+    fn step_id(&self) -> Option<&str> {
+        self.text
+            .get(..self.step_id_end)
+            .filter(|text| !text.is_empty())
+    }
+
+    fn data(&self) -> &str {
+        self.text
+            .get(self.step_id_end..self.data_end)
+            .unwrap_or("null")
+    }
+
+    fn metadata(&self) -> Option<&str> {
+        self.text
+            .get(self.data_end..)
+            .filter(|text| !text.is_empty())
     }
 }
 

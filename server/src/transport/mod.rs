@@ -2,5 +2,5 @@
 
 pub(crate) mod feed;
 pub(crate) mod parameters;
-pub mod sse;
-pub mod ws;
+pub(crate) mod sse;
+pub(crate) mod ws;

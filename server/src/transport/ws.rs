@@ -83,11 +83,17 @@ async fn write(
                 Frame::Event(record) => Message::Text(
                     Utf8Bytes::try_from(record.json_bytes()).map_err(axum::Error::new)?,
                 ),
-                Frame::Control(control) => Message::Text(
-                    serde_json::to_string(&control)
-                        .map_err(axum::Error::new)?
-                        .into(),
-                ),
+                Frame::Control(control) => {
+                    // The protocol's own ping finds dead peers; the text is one that a script can see.
+                    if control == (ControlFrame::Ping {}) {
+                        sending.feed(Message::Ping(Bytes::new())).await?;
+                    }
+                    Message::Text(
+                        serde_json::to_string(&control)
+                            .map_err(axum::Error::new)?
+                            .into(),
+                    )
+                }
                 Frame::Close(code) => {
                     let close = CloseFrame {
                         code: code.code(),

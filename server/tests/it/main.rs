@@ -1,6 +1,15 @@
 //! Tests of the server through its public interface: log, runs, HTTP and real sockets.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells one story"
+)]
 
+mod follow;
+mod harness;
+mod http;
 mod log;
 mod pipeline_condition;
 mod pipeline_definition;
@@ -15,3 +24,4 @@ mod step_command;
 mod step_file;
 mod step_http;
 mod step_transform;
+mod transport;

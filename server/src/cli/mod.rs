@@ -1,0 +1,202 @@
+//! The command line: `serve`, `run`, `tail`, `validate`.
+
+mod bars;
+mod run;
+mod screen;
+mod serve;
+mod signals;
+mod source;
+mod story;
+mod tail;
+mod validate;
+mod words;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use stepcast_core::control::EndReason;
+use thiserror::Error;
+
+use crate::RunError;
+use crate::config::ConfigError;
+use crate::log::StoreError;
+
+/// Runs pipelines, and streams every event of them as it happens.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stepcast",
+    version,
+    max_term_width = 110,
+    after_help = "\
+Begin here:
+  stepcast run examples/hello/pipeline.json    run a pipeline, and watch it in this terminal
+  stepcast serve                               serve the dashboard and the API on http://127.0.0.1:8400
+  stepcast tail exec_123                       watch a run of that server in this terminal
+
+`stepcast COMMAND --help` has examples of each."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the dashboard, the API and the streams
+    Serve(serve::Serve),
+    /// Run a pipeline in this process, and watch it
+    Run(run::Run),
+    /// Watch a run of a server
+    Tail(tail::Tail),
+    /// Check a pipeline without running it
+    Validate(validate::Validate),
+}
+
+/// How a command ended; its number is the process's exit code.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// 0: it is done, and done well.
+    Complete,
+    /// 1: the run failed, or the pipeline does not validate.
+    Failed,
+    /// 2: what was asked for cannot be done as it was asked.
+    Usage,
+    /// 130: cancelled, or Ctrl-C.
+    Cancelled,
+}
+
+impl Outcome {
+    fn of(end: EndReason) -> Self {
+        if end == EndReason::Complete {
+            Self::Complete
+        } else if end == EndReason::Cancelled {
+            Self::Cancelled
+        } else {
+            Self::Failed
+        }
+    }
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Cancelled => 130,
+        }
+    }
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome.code())
+    }
+}
+
+/// Why a command could not do what was asked.
+#[derive(Debug, Error)]
+enum CliError {
+    /// What was given makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The server does not let it be followed.
+    #[error("it cannot be followed: {0}")]
+    Refused(String),
+    /// What was under way went wrong.
+    #[error("{0}")]
+    Failed(&'static str),
+    /// Ctrl-C for the second time.
+    #[error("ended before the run did")]
+    Killed,
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server ended.
+    #[error(transparent)]
+    Server(#[from] RunError),
+    /// The log failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The terminal or the pipe failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl CliError {
+    fn usage(error: impl ToString) -> Self {
+        Self::Usage(error.to_string())
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Usage(_) | Self::Refused(_) | Self::Config(_) => Outcome::Usage,
+            Self::Failed(_) | Self::Server(_) | Self::Store(_) | Self::Io(_) => Outcome::Failed,
+            Self::Killed => Outcome::Cancelled,
+        }
+    }
+}
+
+impl Cli {
+    /// Does what the command line says. An error is told on standard error.
+    pub async fn execute(self) -> Outcome {
+        let result = match self.command {
+            Command::Serve(serve) => serve.run().await,
+            Command::Run(run) => run.run().await,
+            Command::Tail(tail) => tail.run().await,
+            Command::Validate(validate) => validate.run(),
+        };
+        match result {
+            Ok(outcome) => outcome,
+            // Who read the pipe has seen enough.
+            Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Outcome::Cancelled
+            }
+            Err(error) => {
+                let mut err = io::stderr().lock();
+                if io::Write::write_fmt(&mut err, format_args!("error: {error}\n")).is_err() {
+                    tracing::error!(%error, "the command failed");
+                }
+                error.outcome()
+            }
+        }
+    }
+
+    /// What is written to the log of the process itself where `RUST_LOG` says nothing.
+    pub fn default_log(&self) -> &'static str {
+        match self.command {
+            Command::Serve(_) => "info",
+            Command::Run(_) | Command::Tail(_) | Command::Validate(_) => "error",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_command_has_examples() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        for name in ["serve", "run", "tail", "validate"] {
+            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            assert!(help.contains("Examples:") && help.contains(&format!("stepcast {name}")), "{name}:\n{help}");
+        }
+    }
+
+    #[test]
+    fn the_exit_code_says_how_it_ended() {
+        for (end, code) in [
+            (EndReason::Complete, 0),
+            (EndReason::Failed, 1),
+            (EndReason::Interrupted, 1),
+            (EndReason::Timeout, 1),
+            (EndReason::Cancelled, 130),
+        ] {
+            assert_eq!(Outcome::of(end).code(), code);
+        }
+        assert_eq!(CliError::usage("x").outcome().code(), 2);
+    }
+}

@@ -1,0 +1,225 @@
+//! The runs, newest first, kept fresh by a light poll while somebody looks.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use stepcast_core::time::Timestamp;
+
+use super::api::{self, ApiError, Execution, Executions};
+use super::router::run_address;
+use crate::clock::{self, Timer};
+use crate::driver::Listener;
+use crate::monitor::glyph::{Glyph, known_status};
+use crate::monitor::words;
+
+/// What is known of the list.
+#[derive(Clone, Debug, Default)]
+struct List {
+    /// None before the first answer.
+    page: Option<Executions>,
+    /// Why the last poll failed.
+    error: Option<ApiError>,
+    now: u64,
+}
+
+/// The list of runs.
+#[component]
+pub fn Runs() -> impl IntoView {
+    let list = RwSignal::new(List::default());
+    let poll = StoredValue::new_local(None::<Rc<Poll>>);
+    Effect::new(move |_| poll.set_value(Some(Poll::start(list))));
+    let ids = Memo::new(move |_| {
+        list.with(|list| {
+            let runs = list.page.iter().flat_map(|page| &page.executions);
+            runs.map(|run| run.execution_id.clone()).collect::<Vec<_>>()
+        })
+    });
+    let error = Memo::new(move |_| list.with(|list| list.error.as_ref().map(ToString::to_string)));
+    let loaded = Memo::new(move |_| list.with(|list| list.page.is_some()));
+    let more = Memo::new(move |_| {
+        list.with(|list| list.page.as_ref().is_some_and(|page| page.next.is_some()))
+    });
+    view! {
+        <section class="runs" aria-labelledby="runs-title">
+            <div class="runs-head">
+                <h1 id="runs-title">"Runs"</h1>
+                <p class="runs-error" role="status">
+                    {move || error.get().map(|error| format!("Not up to date: {error}. Trying again."))}
+                </p>
+            </div>
+            <Show when=move || !loaded.get() && error.with(Option::is_none)>
+                <ul class="run-list" aria-busy="true" aria-label="Loading">
+                    <li class="run-row skeleton"></li><li class="run-row skeleton"></li><li class="run-row skeleton"></li>
+                </ul>
+            </Show>
+            <Show when=move || loaded.get() && ids.with(Vec::is_empty)>
+                <div class="blank">
+                    <h2>"Nothing has run yet"</h2>
+                    <p>"Start a pipeline from the list beside this, and watch it here while it runs. Or start one from a terminal:"</p>
+                    <pre><code>"stepcast run FILE"</code></pre>
+                </div>
+            </Show>
+            <ul class="run-list">
+                <For each=move || ids.get() key=String::clone let(id)><RunRow id list/></For>
+            </ul>
+            <Show when=move || more.get()>
+                <p class="note">"These are the newest. Older runs are in the API: " <code>"GET /api/executions"</code></p>
+            </Show>
+        </section>
+    }
+}
+
+/// One run. The row stays while its content changes: focus is never lost to a poll.
+#[component]
+fn RunRow(id: String, list: RwSignal<List>) -> impl IntoView {
+    let key = id.clone();
+    let run = Memo::new(move |_| {
+        list.with(|list| {
+            let mut runs = list.page.iter().flat_map(|page| &page.executions);
+            runs.find(|run| run.execution_id == key).cloned()
+        })
+    });
+    let status = Memo::new(move |_| {
+        run.with(|run| {
+            run.as_ref()
+                .map_or("unknown", |run| known_status(&run.status))
+        })
+    });
+    let name = move || {
+        let run = run.get();
+        run.and_then(|run| run.pipeline.or(Some(run.execution_id)))
+            .unwrap_or_default()
+    };
+    let times = Memo::new(move |_| {
+        let now = list.with(|list| list.now);
+        run.with(|run| run.as_ref().map(|run| times(run, now)).unwrap_or_default())
+    });
+    let percent = Memo::new(move |_| {
+        run.with(|run| run.as_ref().map_or(0, |run| words::percent(run.progress)))
+    });
+    let events = Memo::new(move |_| run.with(|run| run.as_ref().map_or(0, |run| run.last_seq)));
+    let (href, shown) = (run_address(&id), id.clone());
+    view! {
+        <li class="run-row" data-testid="run-row" data-execution-id=shown data-status=status>
+            <a href=href>
+                <Glyph status/>
+                <span class="run-name">{name}</span>
+                <code class="run-id">{id}</code>
+                <span class="run-status">{move || words_of(status.get())}</span>
+                <span class="run-when">{move || times.get().0}</span>
+                <span class="run-took">{move || times.get().1}</span>
+                <span class="run-events">{move || words::counted(events.get(), "event")}</span>
+                <progress max="100" value=move || percent.get().to_string() aria-label="Progress"></progress>
+            </a>
+        </li>
+    }
+}
+
+/// When a run began, and how long it took or has taken.
+fn times(run: &Execution, now: u64) -> (String, String) {
+    let millis = |text: &Option<String>| {
+        let text = text.clone()?;
+        Timestamp::from(text).unix_millis()
+    };
+    let began = millis(&run.started_at).or_else(|| millis(&run.created_at));
+    let when = began.map(|at| words::ago(now.saturating_sub(at)));
+    let took = began.map(|began| match millis(&run.ended_at) {
+        Some(ended) => words::duration(ended.saturating_sub(began) as f64),
+        None => words::elapsed(now.saturating_sub(began) as f64),
+    });
+    (when.unwrap_or_default(), took.unwrap_or_default())
+}
+
+/// A status in a word for people.
+fn words_of(status: &'static str) -> &'static str {
+    match status {
+        "producer_lost" => "producer lost",
+        "timeout" => "timed out",
+        status => status,
+    }
+}
+
+/// Asks for the list every two seconds while the page is shown.
+struct Poll {
+    list: RwSignal<List>,
+    timer: RefCell<Option<Timer>>,
+    _shown: Option<Listener>,
+}
+
+impl Poll {
+    fn start(list: RwSignal<List>) -> Rc<Self> {
+        let poll = Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
+            let again = weak.clone();
+            Self {
+                list,
+                timer: RefCell::default(),
+                _shown: Listener::add(&document().into(), "visibilitychange", move || {
+                    if let Some(poll) = again.upgrade() {
+                        poll.arm(Duration::ZERO);
+                    }
+                }),
+            }
+        });
+        poll.arm(Duration::ZERO);
+        poll
+    }
+
+    fn arm(self: &Rc<Self>, delay: Duration) {
+        let weak = Rc::downgrade(self);
+        let timer = Timer::after(delay, move || {
+            if let Some(poll) = weak.upgrade() {
+                poll.ask();
+            }
+        });
+        self.timer.replace(Some(timer));
+    }
+
+    /// Asks once, and arms the next time; a hidden page asks nothing until it is shown.
+    fn ask(self: Rc<Self>) {
+        if document().hidden() {
+            return;
+        }
+        let weak = Rc::downgrade(&self);
+        leptos::task::spawn_local(async move {
+            let answer = api::executions().await;
+            let Some(poll) = weak.upgrade() else { return };
+            // none where the page was left meanwhile
+            let _gone = poll.list.try_update(|list| {
+                list.now = clock::unix_millis();
+                match answer {
+                    Ok(page) => {
+                        list.page = Some(page);
+                        list.error = None;
+                    }
+                    Err(error) => list.error = Some(error),
+                }
+            });
+            poll.arm(INTERVAL);
+        });
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_says_when_and_how_long() {
+        let mut run: Execution =
+            serde_json::from_value(json!({"execution_id":"e","status":"running",
+            "created_at":"1970-01-01T00:00:00Z","started_at":"1970-01-01T00:00:01Z"}))
+            .unwrap();
+        assert_eq!(
+            times(&run, 181_000),
+            ("3 min ago".into(), "3 min 00 s".into())
+        );
+        run.ended_at = Some("1970-01-01T00:00:03.500Z".into());
+        assert_eq!(times(&run, 181_000).1, "2.5 s");
+    }
+}

@@ -1,0 +1,96 @@
+//! The feed: a driver whose notices fill a store, with one flush a frame and a clock beside it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use stepcast_core::client::Config;
+
+use crate::clock::{self, Frame, Timer};
+use crate::driver::Driver;
+use crate::store::{Now, Store};
+
+/// Follows one execution into a store. Dropping it hangs up; what the store holds stays.
+pub struct Feed {
+    driver: Driver,
+    _beat: Rc<Beat>,
+}
+
+impl Feed {
+    /// Starts to follow.
+    pub fn start(store: Store, config: Config, base: String) -> Self {
+        let pending = Rc::new(Pending::default());
+        let driver = Driver::new(config, base, move |notice| {
+            store.take(notice, clock::unix_millis());
+            pending.schedule(store);
+        });
+        let beat = Rc::new(Beat {
+            store,
+            timer: RefCell::default(),
+        });
+        beat.tick();
+        driver.start();
+        Self {
+            driver,
+            _beat: beat,
+        }
+    }
+
+    /// Tries again now, after a refusal too.
+    pub fn retry(&self) {
+        self.driver.retry();
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Feed").field(&self.driver).finish()
+    }
+}
+
+/// The flush that is due.
+#[derive(Debug, Default)]
+struct Pending {
+    scheduled: Cell<bool>,
+    frame: RefCell<Option<Frame>>,
+}
+
+impl Pending {
+    fn schedule(self: &Rc<Self>, store: Store) {
+        if self.scheduled.replace(true) {
+            return;
+        }
+        let weak = Rc::downgrade(self);
+        let frame = Frame::next(move || {
+            if let Some(pending) = Weak::upgrade(&weak) {
+                pending.scheduled.set(false);
+                store.flush();
+            }
+        });
+        self.frame.replace(Some(frame));
+    }
+}
+
+/// Moves the store's clocks every second.
+#[derive(Debug)]
+struct Beat {
+    store: Store,
+    timer: RefCell<Option<Timer>>,
+}
+
+impl Beat {
+    fn tick(self: &Rc<Self>) {
+        self.store.set_now(Now {
+            monotonic: clock::now(),
+            unix_ms: clock::unix_millis(),
+        });
+        let weak = Rc::downgrade(self);
+        let timer = Timer::after(Duration::from_secs(1), move || {
+            if let Some(beat) = Weak::upgrade(&weak) {
+                beat.tick();
+            }
+        });
+        self.timer.replace(Some(timer));
+    }
+}

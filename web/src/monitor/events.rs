@@ -1,0 +1,382 @@
+//! The event log: a list of which only the visible rows are drawn, so that 100,000 events stay fast.
+
+use leptos::ev::KeyboardEvent;
+use leptos::html;
+use leptos::prelude::*;
+use serde_json::Value;
+use stepcast_core::event::{EventType, StreamEvent};
+
+use super::output::Output;
+use super::words;
+use crate::log::Log;
+use crate::store::Store;
+
+/// The log of events, with a filter by type and the chosen event in full.
+#[component]
+pub fn Events(
+    /// What is known of the run.
+    store: Store,
+    /// The address of the events from the first on, for those that have left the page.
+    #[prop(into)]
+    earlier: String,
+) -> impl IntoView {
+    let chosen = RwSignal::new(None::<usize>);
+    let total = Memo::new(move |_| store.run(|view| view.events));
+    let passing = Memo::new(move |_| store.log(|log| log.len()));
+    let filtered = RwSignal::new(false);
+    let kinds = Memo::new(move |_| {
+        store.log(|log| {
+            log.counts()
+                .keys()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        })
+    });
+    let on_filter = move |event| {
+        let value = event_target_value(&event);
+        filtered.set(!value.is_empty());
+        chosen.set(None);
+        store.filter_log((!value.is_empty()).then(|| EventType::from(value.as_str())));
+    };
+    let count = move || match filtered.get() {
+        true => format!(
+            "{} of {}",
+            words::count(passing.get() as u64),
+            words::counted(total.get(), "event")
+        ),
+        false => words::counted(total.get(), "event"),
+    };
+    view! {
+        <section class="events" aria-labelledby="events-title">
+            <div class="events-head">
+                <h2 id="events-title">"Events"</h2>
+                <span class="events-count" data-testid="event-count" data-count=move || total.get().to_string()>{count}</span>
+                <label class="events-filter">
+                    <span class="sr-only">"Show events of type"</span>
+                    <select on:change=on_filter>
+                        <option value="">"all types"</option>
+                        <For each=move || kinds.get() key=String::clone let(kind)>
+                            <option>{kind}</option>
+                        </For>
+                    </select>
+                </label>
+            </div>
+            <Dropped store earlier/>
+            <Rows store chosen/>
+            <Detail store chosen/>
+        </section>
+    }
+}
+
+/// How much of the log is no longer in the page, and where it is.
+#[component]
+fn Dropped(store: Store, earlier: String) -> impl IntoView {
+    let dropped = Memo::new(move |_| store.log(|log| log.dropped()));
+    move || {
+        let dropped = dropped.get();
+        (dropped > 0).then(|| {
+            view! {
+                <p class="note">
+                    {words::counted(dropped, "earlier event")} " left this page to keep it fast. "
+                    <a href=earlier.clone() target="_blank" rel="noopener">"Read them from the server"</a>
+                </p>
+            }
+        })
+    }
+}
+
+/// The visible rows.
+#[component]
+fn Rows(store: Store, chosen: RwSignal<Option<usize>>) -> impl IntoView {
+    let list = NodeRef::<html::Div>::new();
+    let top = RwSignal::new(0_i32);
+    let height = RwSignal::new(DEFAULT_HEIGHT);
+    let (following, follow) = signal(true);
+    let len = Memo::new(move |_| store.log(|log| log.len()));
+    let range = Memo::new(move |_| visible(top.get(), height.get(), len.get()));
+    let rows = move || {
+        let (from, to) = range.get();
+        store.log(|log| {
+            (from..to)
+                .filter_map(|place| Row::at(log, place))
+                .collect::<Vec<_>>()
+        })
+    };
+    let on_scroll = move |_| {
+        let Some(list) = list.get_untracked() else {
+            return;
+        };
+        let (now, before) = (list.scroll_top(), top.get_untracked());
+        let end = list.scroll_height() - list.client_height();
+        height.set(list.client_height());
+        top.set(now);
+        // rows that arrive between a scroll and its event must not look like the reader's own move
+        if now >= end - ROW / 2 {
+            follow.set(true);
+        } else if now < before {
+            follow.set(false);
+        }
+    };
+    Effect::new(move |_| {
+        len.track();
+        if following.get() {
+            // after the new height is in the page
+            request_animation_frame(move || {
+                if let Some(list) = list.try_get_untracked().flatten() {
+                    list.set_scroll_top(list.scroll_height());
+                }
+            });
+        }
+    });
+    let on_key = move |event: KeyboardEvent| {
+        let last = len.get_untracked().saturating_sub(1);
+        let Some(place) = key_target(&event.key(), chosen.get_untracked(), last) else {
+            return;
+        };
+        event.prevent_default();
+        chosen.set(place);
+        if let (Some(place), Some(list)) = (place, list.get_untracked()) {
+            follow.set(false);
+            reveal(&list, place);
+        }
+    };
+    view! {
+        <div
+            class="event-list" data-testid="event-log" node_ref=list tabindex="0" role="listbox" aria-label="Events"
+            aria-activedescendant=move || chosen.get().map(row_id)
+            on:scroll=on_scroll on:keydown=on_key
+        >
+            <div class="event-space" role="presentation" style=("height", move || format!("{}px", len.get() as i64 * i64::from(ROW)))>
+                <div
+                    class="event-rows" role="presentation"
+                    style=("transform", move || format!("translateY({}px)", range.get().0 as i64 * i64::from(ROW)))
+                >
+                    <For each=rows key=|row| (row.place, row.seq) let(row)>
+                        <RowItem row chosen len/>
+                    </For>
+                </div>
+            </div>
+        </div>
+        <div class="event-foot">
+            <button class="quiet" type="button" class:hidden=move || following.get() on:click=move |_| follow.set(true)>
+                "Follow the end"
+            </button>
+        </div>
+    }
+}
+
+/// One row.
+#[component]
+fn RowItem(row: Row, chosen: RwSignal<Option<usize>>, len: Memo<usize>) -> impl IntoView {
+    let place = row.place;
+    let kind = row.kind.clone();
+    let gap = (row.missing > 0).then(|| format!("{} missing before", words::count(row.missing)));
+    let is_chosen = Memo::new(move |_| chosen.get() == Some(place));
+    let choose = move |_| chosen.set((!is_chosen.get_untracked()).then_some(place));
+    view! {
+        <div
+            class="event-row" id=row_id(place) role="option" data-type=kind data-seq=row.seq.to_string()
+            aria-selected=move || is_chosen.get().to_string()
+            aria-posinset=(place + 1).to_string() aria-setsize=move || len.get().to_string()
+            on:click=choose
+        >
+            <span class="event-seq">{row.seq.to_string()}</span>
+            <span class="event-time">{row.time}</span>
+            <span class="event-type">{row.kind}</span>
+            <span class="event-step">{row.step}</span>
+            <span class="event-sum">
+                {gap.map(|gap| view! { <b class="event-gap">{gap}</b> " " })} {row.summary}
+            </span>
+        </div>
+    }
+}
+
+/// The chosen event in full.
+#[component]
+fn Detail(store: Store, chosen: RwSignal<Option<usize>>) -> impl IntoView {
+    move || {
+        let place = chosen.get()?;
+        // read once: an event never changes
+        let event = store.peek_log(|log| serde_json::to_value(log.at(place)?).ok())?;
+        Some(view! {
+            <div class="event-detail" data-testid="event-detail">
+                <Output title="Event" value=event open=true/>
+            </div>
+        })
+    }
+}
+
+/// A row as it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    place: usize,
+    seq: u64,
+    missing: u64,
+    time: String,
+    kind: String,
+    step: String,
+    summary: String,
+}
+
+impl Row {
+    fn at(log: &Log, place: usize) -> Option<Self> {
+        let event = log.at(place)?;
+        let step = event.step_id.as_ref();
+        Some(Self {
+            place,
+            seq: event.seq,
+            missing: log.missing_before(place),
+            time: words::time_of_day(&event.timestamp),
+            kind: event.event_type.to_string(),
+            step: step.map(ToString::to_string).unwrap_or_default(),
+            summary: summary(event),
+        })
+    }
+}
+
+/// What an event says, in one line.
+fn summary(event: &StreamEvent) -> String {
+    let data = &event.data;
+    let text = |place: &str| data.pointer(place).and_then(Value::as_str);
+    let number = |name: &str| data.get(name).and_then(Value::as_f64);
+    let line = match &event.event_type {
+        EventType::PipelineStart => text("/pipeline/name").map(ToOwned::to_owned),
+        EventType::StepStart => {
+            let turn = |name| number(name).filter(|n| *n > 1.0);
+            let round = turn("iteration").map(|n| format!("round {n} "));
+            let attempt = turn("attempt").map(|n| format!("attempt {n}"));
+            let kind = text("/kind").map(|kind| format!("{kind} "));
+            Some([kind, round, attempt].into_iter().flatten().collect())
+        }
+        EventType::StepProgress => progress_summary(data),
+        EventType::StepComplete | EventType::PipelineComplete => {
+            number("duration_ms").map(|ms| format!("after {}", words::duration(ms)))
+        }
+        EventType::StepError | EventType::PipelineError => {
+            text("/error/message").map(ToOwned::to_owned)
+        }
+        EventType::CheckpointSaved => text("/checkpoint_id").map(ToOwned::to_owned),
+        EventType::StepOutput => data.get("output").map(ToString::to_string),
+        EventType::Unknown(_) | _ => None,
+    };
+    line.unwrap_or_else(|| data.to_string())
+        .chars()
+        .take(SUMMARY_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn progress_summary(data: &Value) -> Option<String> {
+    let text = |place: &str| data.pointer(place).and_then(Value::as_str);
+    let message = text("/message").unwrap_or_default();
+    match text("/kind") {
+        None => {
+            let part = data.get("progress").and_then(Value::as_f64);
+            let percent = part.map(|part| format!("{} % ", words::percent(part)));
+            Some(percent.unwrap_or_default() + message)
+        }
+        Some("token") => text("/text").map(|text| format!("“{text}”")),
+        Some("log") => Some(format!("{}: {message}", text("/level").unwrap_or("log"))),
+        Some(kind @ ("retry" | "fallback")) => Some(format!(
+            "{kind}: {}",
+            text("/error/message").unwrap_or_default()
+        )),
+        Some(_) => None,
+    }
+}
+
+/// The places drawn: those in sight and some around them.
+fn visible(top: i32, height: i32, len: usize) -> (usize, usize) {
+    let rows = |pixels: i32| usize::try_from(pixels.max(0) / ROW).unwrap_or(0);
+    let first = rows(top).min(len.saturating_sub(rows(height)));
+    let from = first.saturating_sub(OVERSCAN);
+    (from, len.min(first + rows(height) + 1 + OVERSCAN))
+}
+
+/// Which place a key leads to: outer none for a key that is none of ours, inner none for leaving.
+fn key_target(key: &str, chosen: Option<usize>, last: usize) -> Option<Option<usize>> {
+    Some(match key {
+        "ArrowDown" => Some(chosen.map_or(0, |place| last.min(place + 1))),
+        "ArrowUp" => Some(chosen.map_or(last, |place| place.saturating_sub(1))),
+        "PageDown" => Some(chosen.map_or(0, |place| last.min(place + 10))),
+        "PageUp" => Some(chosen.map_or(last, |place| place.saturating_sub(10))),
+        "Home" => Some(0),
+        "End" => Some(last),
+        "Escape" => None,
+        _ => return None,
+    })
+}
+
+/// Scrolls as little as brings the row into sight.
+fn reveal(list: &web_sys::HtmlElement, place: usize) {
+    let at = i32::try_from(place).unwrap_or(i32::MAX).saturating_mul(ROW);
+    let (top, height) = (list.scroll_top(), list.client_height());
+    if at < top {
+        list.set_scroll_top(at);
+    } else if at + ROW > top + height {
+        list.set_scroll_top(at + ROW - height);
+    }
+}
+
+fn row_id(place: usize) -> String {
+    format!("event-{place}")
+}
+
+/// A row's height in pixels; the styles say the same.
+const ROW: i32 = 26;
+/// Rows drawn beyond those in sight, either way.
+const OVERSCAN: usize = 8;
+/// The list's height before it was measured.
+const DEFAULT_HEIGHT: i32 = 640;
+/// The longest line of a row.
+const SUMMARY_CHARS: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, data: Value) -> StreamEvent {
+        let event = json!({"event_type": kind, "execution_id": "e", "seq": 1,
+            "timestamp": "2025-10-22T10:30:00.000Z", "data": data});
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_in_sight_is_drawn() {
+        assert_eq!(visible(0, 260, 100_000), (0, 19));
+        assert_eq!(visible(26 * 50_000, 260, 100_000), (49_992, 50_019));
+        assert_eq!(visible(i32::MAX, 260, 100_000), (99_982, 100_000));
+        assert_eq!(visible(500, 260, 3), (0, 3));
+    }
+
+    #[test]
+    fn keys_move_the_choice_and_stay_inside() {
+        assert_eq!(key_target("ArrowDown", None, 9), Some(Some(0)));
+        assert_eq!(key_target("ArrowDown", Some(9), 9), Some(Some(9)));
+        assert_eq!(key_target("ArrowUp", Some(0), 9), Some(Some(0)));
+        assert_eq!(key_target("End", None, 9), Some(Some(9)));
+        assert_eq!(key_target("Escape", Some(3), 9), Some(None));
+        assert_eq!(key_target("a", Some(3), 9), None);
+    }
+
+    #[test]
+    fn a_row_says_what_the_event_says() {
+        let said = |kind, data| summary(&event(kind, data));
+        assert_eq!(
+            said("step_progress", json!({"kind":"token","text":"a\nb"})),
+            "“a b”"
+        );
+        assert_eq!(
+            said("step_progress", json!({"progress":0.5,"message":"half"})),
+            "50 % half"
+        );
+        assert_eq!(said("step_error", json!({"error":{"message":"no"}})), "no");
+        assert_eq!(
+            said("step_complete", json!({"duration_ms":1500})),
+            "after 1.5 s"
+        );
+        assert_eq!(said("later", json!({"x":1})), "{\"x\":1}");
+    }
+}

@@ -1,0 +1,232 @@
+//! `StreamingPipelineMonitor`: one run of one pipeline, live.
+//!
+//! The component owns the connection and the store; the parts only read the store.
+
+pub mod connection;
+pub mod ending;
+pub mod error;
+pub mod events;
+pub mod glyph;
+pub mod output;
+pub mod progress;
+pub mod step;
+pub mod steps;
+pub mod text;
+pub mod words;
+
+use leptos::prelude::*;
+use serde_json::Value;
+use stepcast_core::client::{Config, Transport};
+use stepcast_core::id::ExecutionId;
+use stepcast_core::view::RunView;
+
+use self::connection::{Connection, Gaps};
+use self::ending::Standing;
+use self::events::Events;
+use self::glyph::run_status;
+use self::output::Output;
+use self::progress::Progress;
+use self::steps::Steps;
+use crate::feed::Feed;
+use crate::store::Store;
+use crate::{clock, transport};
+
+/// Shows one execution: its connection, progress, steps, text, outputs, errors, events and end.
+///
+/// It connects when it is mounted, recovers by itself, and hangs up when it is unmounted.
+#[component]
+pub fn StreamingPipelineMonitor(
+    /// Which execution.
+    execution_id: ExecutionId,
+    /// The server's origin, such as `https://example.org`; the page's own where it is left out.
+    #[prop(optional, into)]
+    base: Option<String>,
+    /// The transports to try, in order; all that the browser has where it is left out.
+    #[prop(optional)]
+    transports: Option<Vec<Transport>>,
+    /// Called when a person asks to cancel the run; without it there is no such button.
+    #[prop(optional, into)]
+    on_cancel: Option<Callback<()>>,
+    /// Called whenever the run's summary has changed, at most once a frame.
+    #[prop(optional, into)]
+    on_change: Option<Callback<Summary>>,
+) -> impl IntoView {
+    let store = Store::new();
+    let feed = StoredValue::new_local(None::<Feed>);
+    let earlier = format!(
+        "{}/api/executions/{execution_id}/events?after=earliest&limit=1000",
+        base.as_deref().unwrap_or_default()
+    );
+    let title = execution_id.to_string();
+    Effect::new(move |_| {
+        let mut config = Config::new(execution_id.clone());
+        config.transports = transports.clone().unwrap_or_else(transport::available);
+        config.seed = clock::seed();
+        let base = base.clone().unwrap_or_else(transport::page_origin);
+        feed.set_value(Some(Feed::start(store, config, base)));
+    });
+    if let Some(on_change) = on_change {
+        let summary = Memo::new(move |_| store.run(Summary::of));
+        Effect::new(move |_| on_change.run(summary.get()));
+    }
+    let on_retry = Callback::new(move |()| {
+        feed.with_value(|feed| {
+            if let Some(feed) = feed {
+                feed.retry();
+            }
+        });
+    });
+    view! { <MonitorView store title earlier on_retry on_cancel/> }
+}
+
+/// The monitor's parts over a store, whoever fills it: a connection, a recording, a test.
+#[component]
+pub fn MonitorView(
+    /// What is known of the run.
+    store: Store,
+    /// What to call the run while its pipeline is not known.
+    title: String,
+    /// The address of the run's first events, for those that have left the page.
+    earlier: String,
+    /// Called when a person wants to connect again now.
+    on_retry: Callback<()>,
+    /// Called when a person asks to cancel the run; without it there is no such button.
+    on_cancel: Option<Callback<()>>,
+) -> impl IntoView {
+    let id = title.clone();
+    let name = Memo::new(move |_| {
+        store
+            .run(|view| view.name.clone())
+            .unwrap_or_else(|| title.clone())
+    });
+    let about = Memo::new(move |_| {
+        store
+            .run(|view| view.description.clone())
+            .unwrap_or_default()
+    });
+    let spoken = Memo::new(move |_| {
+        let connection = words::connection_kind(store.connection());
+        store.run(|view| speak(view, connection))
+    });
+    view! {
+        <article class="monitor" aria-label="Run">
+            <header class="monitor-head">
+                <div class="monitor-title">
+                    <h1>{name}</h1>
+                    <code class="monitor-id">{id}</code>
+                </div>
+                <Connection store on_retry/>
+                <p class="monitor-about">{about}</p>
+            </header>
+            <div class="monitor-state">
+                <Standing store/>
+                {on_cancel.map(|on_cancel| view! { <Cancel store on_cancel/> })}
+                <Progress store/>
+            </div>
+            <Gaps store/>
+            <div class="monitor-main">
+                <Steps store/>
+                <div class="monitor-side">
+                    <Facts store/>
+                    <Events store earlier/>
+                </div>
+            </div>
+            <p class="sr-only" role="status" aria-live="polite">{spoken}</p>
+        </article>
+    }
+}
+
+/// The button that asks for the run to be cancelled, as long as it runs.
+#[component]
+fn Cancel(store: Store, on_cancel: Callback<()>) -> impl IntoView {
+    let ended = Memo::new(move |_| store.run(|view| view.end.is_some()));
+    let (asked, ask) = signal(false);
+    let click = move |_| {
+        ask.set(true);
+        on_cancel.run(());
+        // where the request is lost, the button comes back
+        set_timeout(
+            move || {
+                let _gone = ask.try_set(false);
+            },
+            CANCEL_PATIENCE,
+        );
+    };
+    view! {
+        <button
+            class="danger" type="button" data-testid="cancel"
+            class:hidden=move || ended.get() disabled=move || asked.get() || ended.get() on:click=click
+        >{move || if asked.get() { "Cancelling…" } else { "Cancel run" }}</button>
+    }
+}
+
+/// The run's input and output, folded.
+#[component]
+fn Facts(store: Store) -> impl IntoView {
+    let input = Memo::new(move |_| store.run(|view| view.input.is_some()));
+    let output = Memo::new(move |_| store.run(|view| view.output.is_some()));
+    let show = move |title: &'static str, read: fn(&RunView) -> &Option<Value>| {
+        let value = store.peek(|view| read(view).clone()).unwrap_or_default();
+        view! { <Output title value/> }
+    };
+    view! {
+        <section class="facts" aria-labelledby="facts-title">
+            <h2 id="facts-title">"Run"</h2>
+            {move || input.get().then(|| show("Input", |view| &view.input))}
+            {move || output.get().then(|| show("Output", |view| &view.output))}
+            <Show when=move || !input.get() && !output.get()>
+                <p class="empty">"Its input and output show here."</p>
+            </Show>
+        </section>
+    }
+}
+
+/// What stands around the monitor may want to know of the run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The pipeline's name, once it is known.
+    pub name: Option<String>,
+    /// Where it stands, by the name that the server's list uses: `running`, `completed`, `cancelled`, …
+    pub status: &'static str,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Whole percent.
+    pub percent: u32,
+}
+
+impl Summary {
+    fn of(view: &RunView) -> Self {
+        Self {
+            name: view.name.clone(),
+            status: run_status(view),
+            ended: view.end.is_some(),
+            percent: words::percent(view.progress()),
+        }
+    }
+}
+
+/// What a screen reader hears: each change of state, and progress by quarters.
+fn speak(view: &RunView, connection: &str) -> String {
+    let link = match connection {
+        "waiting" | "connecting" if view.events > 0 => "Reconnecting. ",
+        "offline" => "Offline. ",
+        "refused" => "The server refused the connection. ",
+        _ => "",
+    };
+    let counts = view.counts();
+    let failed = match counts.failed + counts.failed_continued {
+        0 => String::new(),
+        n => format!(", {}", words::counted(n as u64, "failed step")),
+    };
+    if view.end.is_some() {
+        return format!("{link}Run {}{failed}.", view.status_words());
+    }
+    let quarter = words::percent(view.progress()) / 25 * 25;
+    format!(
+        "{link}Run {}, {quarter} percent{failed}.",
+        view.status_words()
+    )
+}
+
+/// How long a cancellation may take before it can be asked for again.
+const CANCEL_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

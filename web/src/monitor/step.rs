@@ -1,0 +1,152 @@
+//! One step: its state, timings, progress, and what it says and gives.
+
+use leptos::prelude::*;
+use stepcast_core::view::{LogView, StepStatus, StepView};
+
+use super::error::ErrorNote;
+use super::glyph::{Glyph, step_status};
+use super::output::Output;
+use super::text::StreamedText;
+use super::words;
+use crate::store::Step;
+
+/// A step as a station on the line.
+#[component]
+pub fn StepItem(
+    /// The step.
+    step: Step,
+) -> impl IntoView {
+    let status = step.memo(|step| step.status);
+    let status_name = Signal::derive(move || step_status(status.get()));
+    let name = step.memo(|step| step.name.clone().unwrap_or_else(|| step.id.clone()));
+    let kind = step.memo(|step| step.kind.clone().unwrap_or_default());
+    let turn = step.memo(turn);
+    let says = step.memo(says);
+    let percent = step.memo(|step| {
+        (step.status == StepStatus::Running)
+            .then(|| step.progress.map(words::percent))
+            .flatten()
+    });
+    let has_text = step.memo(|step| !step.text.is_empty());
+    let error = step.memo(|step| step.error.clone());
+    let logs = step.memo(|step| !step.logs.is_empty());
+    let output = step.memo(|step| {
+        step.output
+            .is_some()
+            .then_some(step.output_seq.unwrap_or(step.last_seq))
+    });
+    let retried = Signal::derive(move || {
+        !matches!(
+            status.get(),
+            StepStatus::Failed | StepStatus::FailedContinued
+        )
+    });
+    view! {
+        <li class="step" data-testid="step" data-step-id=step.id() data-status=status_name>
+            <div class="step-mark"><Glyph status=status_name/></div>
+            <div class="step-body">
+                <div class="step-head">
+                    <h3 class="step-name">{name}</h3>
+                    <span class="step-status">{move || status.get().words()}</span>
+                    <StepTime step/>
+                </div>
+                <p class="step-sub">
+                    <span class="tag">{kind}</span>
+                    <span class="step-turn">{turn}</span>
+                    <span class="step-says">{says}</span>
+                </p>
+                <div class="step-bar">
+                    {move || percent.get().map(|percent| view! {
+                        <progress max="100" value=percent.to_string() aria-label=move || format!("Progress of {}", name.get())>
+                        </progress>
+                    })}
+                </div>
+                {move || error.get().map(|error| view! { <ErrorNote error retried/> })}
+                <Show when=move || has_text.get()><StreamedText step/></Show>
+                <Show when=move || logs.get()><Logs step/></Show>
+                {move || output.get().map(|_| {
+                    let value = step.peek(|step| step.output.clone()).flatten().unwrap_or_default();
+                    view! { <Output title="Output" value/> }
+                })}
+            </div>
+        </li>
+    }
+}
+
+/// How long the step took, or has taken so far.
+#[component]
+fn StepTime(step: Step) -> impl IntoView {
+    let words = Memo::new(move |_| {
+        let ended = step.read(|step| step.status.is_ended())?;
+        if ended {
+            return step
+                .read(|step| step.duration_ms(0))
+                .flatten()
+                .map(words::duration);
+        }
+        let now = step.store().server_now();
+        let ms = step.read(|step| step.duration_ms(now)).flatten();
+        ms.map(words::elapsed)
+    });
+    view! { <span class="step-time">{move || words.get().unwrap_or_default()}</span> }
+}
+
+/// The step's log lines, folded.
+#[component]
+fn Logs(step: Step) -> impl IntoView {
+    let lines = step.memo(|step| step.logs.clone());
+    let count = step.memo(|step| step.logs.len() as u64 + step.logs_dropped);
+    view! {
+        <details class="fold">
+            <summary>"Log "<span class="fold-more">{move || words::counted(count.get(), "line")}</span></summary>
+            <ol class="logs" tabindex="0" aria-label="Log lines">
+                <For each=move || lines.get() key=|line| line.seq let(line)>
+                    <LogItem line/>
+                </For>
+            </ol>
+        </details>
+    }
+}
+
+#[component]
+fn LogItem(line: LogView) -> impl IntoView {
+    let level = line.level.clone();
+    view! {
+        <li data-level=level><span class="log-level">{line.level}</span>" "<span>{line.message}</span></li>
+    }
+}
+
+/// Which time through a loop and which try, where it is not the first.
+fn turn(step: &StepView) -> String {
+    let mut words = Vec::with_capacity(2);
+    if step.iteration > 1 {
+        words.push(format!("round {}", step.iteration));
+    }
+    if step.attempt > 1 {
+        words.push(match step.max_attempts {
+            Some(most) => format!("attempt {} of {most}", step.attempt),
+            None => format!("attempt {}", step.attempt),
+        });
+    }
+    if step.fallback {
+        words.push("by its fallback".to_owned());
+    }
+    words.join(", ")
+}
+
+/// The one line under the name. It is always there, so that nothing moves when it fills.
+fn says(step: &StepView) -> String {
+    let words = match step.status {
+        StepStatus::Skipped => Some("The run ended without it."),
+        StepStatus::Unknown => Some("What came of it is among the missing events."),
+        StepStatus::Pending
+        | StepStatus::Running
+        | StepStatus::Retrying
+        | StepStatus::Waiting
+        | StepStatus::Completed
+        | StepStatus::FailedContinued
+        | StepStatus::Failed
+        | _ => step.message.as_deref(),
+    };
+    words.unwrap_or_default().to_owned()
+}

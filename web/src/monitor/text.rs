@@ -1,0 +1,170 @@
+//! Streamed text: what comes is appended, what is there stays where the reader left it.
+
+use leptos::html;
+use leptos::prelude::*;
+use stepcast_core::view::{MAX_TEXT_BYTES, StepView};
+use web_sys::{HtmlElement, Text};
+
+use crate::store::Step;
+
+/// The text that a step streams, in a box of fixed height. It follows the end until the reader scrolls up.
+#[component]
+pub fn StreamedText(
+    /// The step.
+    step: Step,
+) -> impl IntoView {
+    let area = NodeRef::<html::Div>::new();
+    let (following, follow) = signal(true);
+    let first = step.peek(|step| (step.text.clone(), Place::of(step)));
+    let (text, place) = first.unwrap_or_default();
+    let tail = StoredValue::new_local(Tail { place, node: None });
+    let dropped = step.memo(|step| step.text_dropped > 0);
+
+    Effect::new(move |_| {
+        let Some(area) = area.get() else { return };
+        step.read(|step| tail.update_value(|tail| tail.catch_up(&area, step)));
+        if following.get() {
+            area.set_scroll_top(area.scroll_height());
+        }
+    });
+    let on_scroll = move |_| {
+        if let Some(area) = area.get_untracked() {
+            let end = area.scroll_height() - area.client_height();
+            follow.set(area.scroll_top() >= end - SLACK);
+        }
+    };
+    let label = format!("Text of {}", step.id());
+    view! {
+        <div class="text" data-testid="step-text">
+            <Show when=move || dropped.get()>
+                <p class="text-dropped">"The beginning is no longer kept here."</p>
+            </Show>
+            <div class="text-area" node_ref=area on:scroll=on_scroll tabindex="0" role="region" aria-label=label>
+                <div>{text}</div>
+            </div>
+            <button
+                class="text-follow" type="button" class:hidden=move || following.get()
+                on:click=move |_| follow.set(true)
+            >"Follow the end"</button>
+        </div>
+    }
+}
+
+/// How far a text has come. Two places of one round differ by what was appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Place {
+    iteration: u64,
+    attempt: u64,
+    end: u64,
+}
+
+impl Place {
+    fn of(step: &StepView) -> Self {
+        Self {
+            iteration: step.iteration,
+            attempt: step.attempt,
+            end: step.text_dropped + step.text.len() as u64,
+        }
+    }
+
+    /// What `text`, which ends at `self`, has beyond `earlier`; none where it must be shown anew.
+    fn appended(self, earlier: Self, text: &str) -> Option<&str> {
+        let same = self.iteration == earlier.iteration && self.attempt == earlier.attempt;
+        let new = usize::try_from(self.end.checked_sub(earlier.end)?).ok()?;
+        let from = text.len().checked_sub(new)?;
+        same.then(|| text.get(from..)).flatten()
+    }
+}
+
+/// The end of the text on the page.
+#[derive(Debug, Default)]
+struct Tail {
+    place: Place,
+    /// The block that is still appended to.
+    node: Option<Text>,
+}
+
+impl Tail {
+    /// Brings the page up to the step's text.
+    fn catch_up(&mut self, area: &HtmlElement, step: &StepView) {
+        let place = Place::of(step);
+        let crowded = area.child_element_count() as usize * BLOCK_CHARS > 2 * MAX_TEXT_BYTES;
+        match place.appended(self.place, &step.text) {
+            Some("") => {}
+            Some(text) if !crowded => self.append(area, text),
+            _ => {
+                area.set_text_content(None);
+                self.node = None;
+                self.append(area, &step.text);
+            }
+        }
+        self.place = place;
+    }
+
+    /// Appends to the open block, and closes it at the first line end where it is long: a long text is not
+    /// laid out anew with each token.
+    fn append(&mut self, area: &HtmlElement, mut text: &str) {
+        while !text.is_empty() {
+            let node = match self.node.take() {
+                Some(node) => node,
+                None => match open_block(area) {
+                    Some(node) => node,
+                    None => return,
+                },
+            };
+            let held = node.length() as usize;
+            let line_end = text
+                .bytes()
+                .enumerate()
+                .position(|(at, byte)| byte == b'\n' && held + at >= BLOCK_CHARS);
+            let (head, rest) = line_end.map_or((text, None), |at| {
+                let (head, rest) = text.split_at(at);
+                (head, rest.strip_prefix('\n'))
+            });
+            // fails only beyond 2^32 characters
+            let _full = node.append_data(head);
+            if rest.is_none() {
+                self.node = Some(node);
+            }
+            text = rest.unwrap_or_default();
+        }
+    }
+}
+
+/// A new block at the end of the area.
+fn open_block(area: &HtmlElement) -> Option<Text> {
+    let document = area.owner_document()?;
+    let block = document.create_element("div").ok()?;
+    let node = document.create_text_node("");
+    block.append_child(&node).ok()?;
+    area.append_child(&block).ok()?;
+    Some(node)
+}
+
+/// A block of so many characters is closed at the next line end.
+const BLOCK_CHARS: usize = 8 << 10;
+/// This near to the end, in pixels, counts as at the end.
+const SLACK: i32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_is_appended() {
+        let place = |iteration, end| Place {
+            iteration,
+            attempt: 1,
+            end,
+        };
+        assert_eq!(place(1, 5).appended(place(1, 3), "Hello"), Some("lo"));
+        assert_eq!(place(1, 5).appended(place(1, 5), "Hello"), Some(""));
+        // another round, or more new than is kept: all anew
+        assert_eq!(place(2, 5).appended(place(1, 3), "Hello"), None);
+        assert_eq!(place(1, 90).appended(place(1, 3), "Hello"), None);
+        // a shorter text is another one
+        assert_eq!(place(1, 2).appended(place(1, 3), "He"), None);
+        // never within a character
+        assert_eq!(place(1, 3).appended(place(1, 2), "aü"), None);
+    }
+}

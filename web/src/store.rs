@@ -1,0 +1,292 @@
+//! The store: what is known of one run, as signals that change at most once a frame.
+//!
+//! Notices change the view and the log at once; [`Store::flush`] then tells the components. A component
+//! tracks the run, one step, the list of steps or the log, and reads what it needs in place: nothing is copied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use leptos::prelude::*;
+use stepcast_core::client::State;
+use stepcast_core::event::{EventType, StreamEvent};
+use stepcast_core::time::Time;
+use stepcast_core::view::{RunView, StepView};
+
+use crate::driver::Notice;
+use crate::log::Log;
+
+/// Two clocks, read together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Now {
+    /// The page's monotonic clock: what a deadline is measured by.
+    pub monotonic: Time,
+    /// Milliseconds since 1970, by this computer.
+    pub unix_ms: u64,
+}
+
+/// What is known of one run. A handle: cheap to copy, gone with the component that made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Store {
+    inner: StoredValue<Inner>,
+    run: Trigger,
+    shape: Trigger,
+    connection: RwSignal<State>,
+    now: RwSignal<Now>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// A store that knows nothing yet.
+    pub fn new() -> Self {
+        Self {
+            inner: StoredValue::new(Inner::default()),
+            run: Trigger::new(),
+            shape: Trigger::new(),
+            connection: RwSignal::new(State::Idle),
+            now: RwSignal::new(Now::default()),
+        }
+    }
+
+    /// Takes what the driver says. Components hear of it with the next [`Store::flush`].
+    pub fn take(self, notice: Notice, unix_ms: u64) {
+        // none where the component is gone: nobody looks any more
+        let _taken = self
+            .inner
+            .try_update_value(|inner| inner.take(notice, unix_ms));
+    }
+
+    /// Tells the components what has changed.
+    pub fn flush(self) {
+        let Some(news) = self.inner.try_update_value(Inner::news) else {
+            return;
+        };
+        if let Some(state) = news.connection {
+            self.connection.set(state);
+        }
+        if news.shape {
+            self.shape.notify();
+        }
+        news.steps.notify();
+        if news.any {
+            self.run.notify();
+        }
+    }
+
+    /// Sets the clocks.
+    pub fn set_now(self, now: Now) {
+        // none where the component is gone
+        let _unset = self.now.try_set(now);
+    }
+
+    /// The connection's state; tracked.
+    pub fn connection(self) -> State {
+        self.connection.get()
+    }
+
+    /// The clocks; tracked.
+    pub fn now(self) -> Now {
+        self.now.get()
+    }
+
+    /// Milliseconds since 1970 by the server's clock, as far as its events show; tracked.
+    pub fn server_now(self) -> u64 {
+        let now = self.now.get().unix_ms;
+        let skew = self.inner.with_value(|inner| inner.skew.unwrap_or(0));
+        now.saturating_add_signed(-skew)
+    }
+
+    /// Reads the run; tracked.
+    pub fn run<T>(self, read: impl FnOnce(&RunView) -> T) -> T {
+        self.run.track();
+        self.peek(read)
+    }
+
+    /// Reads the run without tracking it.
+    pub fn peek<T>(self, read: impl FnOnce(&RunView) -> T) -> T {
+        self.inner.with_value(|inner| read(&inner.view))
+    }
+
+    /// Reads the event log; tracked.
+    pub fn log<T>(self, read: impl FnOnce(&Log) -> T) -> T {
+        self.run.track();
+        self.inner.with_value(|inner| read(&inner.log))
+    }
+
+    /// Reads the event log without tracking it.
+    pub fn peek_log<T>(self, read: impl FnOnce(&Log) -> T) -> T {
+        self.inner.with_value(|inner| read(&inner.log))
+    }
+
+    /// Lets only events of this type through in the event log.
+    pub fn filter_log(self, filter: Option<EventType>) {
+        self.inner
+            .update_value(|inner| inner.log.set_filter(filter));
+        self.run.notify();
+    }
+
+    /// The ids of the steps, in order; tracked.
+    pub fn step_ids(self) -> Vec<String> {
+        self.shape.track();
+        self.peek(|view| view.steps.iter().map(|step| step.id.clone()).collect())
+    }
+
+    /// One step.
+    pub fn step(self, id: &str) -> Step {
+        let changed = self
+            .inner
+            .try_update_value(|inner| inner.steps.entry(id.to_owned()).or_default().clone())
+            .unwrap_or_default();
+        Step {
+            store: self,
+            id: StoredValue::new(id.to_owned()),
+            changed: StoredValue::new(changed),
+        }
+    }
+}
+
+/// One step of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    store: Store,
+    id: StoredValue<String>,
+    changed: StoredValue<ArcTrigger>,
+}
+
+impl Step {
+    /// The store it is in.
+    pub const fn store(self) -> Store {
+        self.store
+    }
+
+    /// Its id.
+    pub fn id(self) -> String {
+        self.id.get_value()
+    }
+
+    /// Reads it; tracked. None after a reset, until it is announced again.
+    pub fn read<T>(self, read: impl FnOnce(&StepView) -> T) -> Option<T> {
+        self.changed.with_value(Track::track);
+        self.peek(read)
+    }
+
+    /// Reads it without tracking it.
+    pub fn peek<T>(self, read: impl FnOnce(&StepView) -> T) -> Option<T> {
+        self.id
+            .with_value(|id| self.store.peek(|view| view.step(id).map(read)))
+    }
+
+    /// Something of it as a signal that changes only when its value does.
+    pub fn memo<T>(self, read: impl Fn(&StepView) -> T + Send + Sync + 'static) -> Memo<T>
+    where
+        T: Default + PartialEq + Send + Sync + 'static,
+    {
+        Memo::new(move |_| self.read(&read).unwrap_or_default())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    view: RunView,
+    log: Log,
+    steps: BTreeMap<String, ArcTrigger>,
+    live: bool,
+    /// How far our clock is ahead of the server's, in milliseconds.
+    skew: Option<i64>,
+    changed: Changed,
+}
+
+/// What has changed since the last flush.
+#[derive(Debug, Default)]
+struct Changed {
+    any: bool,
+    shape: bool,
+    all_steps: bool,
+    steps: BTreeSet<String>,
+    connection: Option<State>,
+}
+
+/// Whom to tell.
+struct News {
+    any: bool,
+    shape: bool,
+    steps: Vec<ArcTrigger>,
+    connection: Option<State>,
+}
+
+impl Inner {
+    fn take(&mut self, notice: Notice, unix_ms: u64) {
+        match notice {
+            Notice::Event(event) => self.take_event(event, unix_ms),
+            Notice::Gap { from, to, reason } => {
+                self.view.gap(from, to, reason);
+                self.changed.any = true;
+            }
+            Notice::Reset { .. } => {
+                self.view.reset();
+                self.log.clear();
+                self.changed.any = true;
+                self.changed.shape = true;
+                self.changed.all_steps = true;
+            }
+            Notice::State(state) => {
+                self.live = matches!(state, State::Live { .. });
+                self.changed.connection = Some(state);
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: Box<StreamEvent>, unix_ms: u64) {
+        self.measure_skew(&event, unix_ms);
+        let steps = self.view.steps.len();
+        self.view.apply(&event);
+        let changed = &mut self.changed;
+        changed.any = true;
+        changed.shape |=
+            self.view.steps.len() != steps || event.event_type == EventType::PipelineStart;
+        changed.all_steps |= changed.shape || event.event_type.is_terminal();
+        if let Some(id) = &event.step_id
+            && !changed.steps.contains(id.as_str())
+        {
+            changed.steps.insert(id.as_str().to_owned());
+        }
+        self.log.push(event);
+    }
+
+    /// The least delay that a live event showed is the clocks' difference, to within the way here. An old
+    /// event shows a difference only where it comes from the future.
+    fn measure_skew(&mut self, event: &StreamEvent, unix_ms: u64) {
+        let Some(sent) = event.timestamp.unix_millis() else {
+            return;
+        };
+        let (Ok(here), Ok(there)) = (i64::try_from(unix_ms), i64::try_from(sent)) else {
+            return;
+        };
+        let seen = here - there;
+        if self.live || seen < 0 {
+            self.skew = Some(self.skew.map_or(seen, |least| least.min(seen)));
+        }
+    }
+
+    fn news(&mut self) -> News {
+        let changed = std::mem::take(&mut self.changed);
+        let steps = if changed.all_steps {
+            self.steps.values().cloned().collect()
+        } else {
+            let triggers = changed.steps.iter();
+            triggers
+                .filter_map(|id| self.steps.get(id))
+                .cloned()
+                .collect()
+        };
+        News {
+            any: changed.any,
+            shape: changed.shape,
+            steps,
+            connection: changed.connection,
+        }
+    }
+}

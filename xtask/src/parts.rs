@@ -1,0 +1,283 @@
+//! The parts of the tests, in the order in which a mistake shows soonest.
+//!
+//! What is built for one part is what the next one uses: the packages selected together, and so the features
+//! of what they depend on, are the same wherever the same artefact is wanted.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::{Result, capture, cargo, command, on_path, root, run, target};
+use crate::test::{Part, Tally};
+use crate::web::WASM;
+use crate::{npm, tools, web};
+
+/// All of them.
+pub(crate) const PARTS: &[Part] = &[
+    Part {
+        name: "fmt",
+        title: "the source is formatted",
+        counts: false,
+        run: fmt,
+    },
+    Part {
+        name: "clippy",
+        title: "lints, native and wasm32",
+        counts: false,
+        run: clippy,
+    },
+    Part {
+        name: "docs",
+        title: "every public item is documented, every link leads somewhere",
+        counts: false,
+        run: docs,
+    },
+    Part {
+        name: "law",
+        title: "core has no I/O, no clock, no randomness",
+        counts: false,
+        run: law,
+    },
+    Part {
+        name: "xtask",
+        title: "this program",
+        counts: true,
+        run: xtask,
+    },
+    Part {
+        name: "native",
+        title: "core and server",
+        counts: true,
+        run: native,
+    },
+    Part {
+        name: "wasm",
+        title: "core, as wasm in Node",
+        counts: true,
+        run: wasm,
+    },
+    Part {
+        name: "web",
+        title: "the page",
+        counts: true,
+        run: web_tests,
+    },
+    Part {
+        name: "npm",
+        title: "the npm package",
+        counts: true,
+        run: npm_package,
+    },
+    Part {
+        name: "trunk",
+        title: "`trunk serve`, page and proxied API",
+        counts: true,
+        run: trunk,
+    },
+    Part {
+        name: "start",
+        title: "`cargo xtask start`",
+        counts: true,
+        run: start,
+    },
+    Part {
+        name: "e2e",
+        title: "browser and clients that we did not write",
+        counts: true,
+        run: e2e,
+    },
+];
+
+fn fmt(_: &mut Tally) -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(_: &mut Tally) -> Result<()> {
+    tools::wasm_target()?;
+    for part in [
+        &NATIVE[..],
+        &["-p", "xtask"],
+        &[
+            "-p",
+            "stepcast-core",
+            "-p",
+            "stepcast-web",
+            "--target",
+            WASM,
+        ],
+    ] {
+        run(cargo()
+            .arg("clippy")
+            .args(part)
+            .args(["--all-targets", "--", "-D", "warnings"]))?;
+    }
+    run(cargo().args([
+        "clippy",
+        "-p",
+        "stepcast-web",
+        "--lib",
+        "--no-default-features",
+        "--target",
+        WASM,
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn docs(_: &mut Tally) -> Result<()> {
+    for part in [
+        &NATIVE[..],
+        &["-p", "stepcast-web", "--lib", "--target", WASM],
+    ] {
+        run(cargo()
+            .arg("doc")
+            .args(part)
+            .arg("--no-deps")
+            .env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
+}
+
+/// What core may never depend on, and that it builds where there is no operating system.
+fn law(_: &mut Tally) -> Result<()> {
+    let forbidden = [
+        "tokio",
+        "web-sys",
+        "js-sys",
+        "wasm-bindgen",
+        "getrandom",
+        "rand",
+        "fastrand",
+        "libc",
+        "mio",
+    ];
+    let tree = capture(cargo().args([
+        "tree",
+        "-p",
+        "stepcast-core",
+        "-e",
+        "normal",
+        "--target",
+        "all",
+        "--prefix",
+        "none",
+    ]))?;
+    for line in tree.lines() {
+        let name = line.split_whitespace().next().unwrap_or_default();
+        if forbidden.contains(&name) {
+            return Err(format!(
+                "stepcast-core depends on {line}; see `cargo tree -p stepcast-core -i {name}`"
+            )
+            .into());
+        }
+    }
+    run(cargo().args(["build", "-p", "stepcast-core", "--target", WASM]))
+}
+
+fn xtask(tally: &mut Tally) -> Result<()> {
+    tally.follow(cargo().args(["test", "-p", "xtask"]))
+}
+
+fn native(tally: &mut Tally) -> Result<()> {
+    web::build()?;
+    tally.follow(cargo().arg("test").args(NATIVE).arg("--no-fail-fast"))
+}
+
+fn wasm(tally: &mut Tally) -> Result<()> {
+    tally.follow(wasm_runner(&mut cargo())?.args([
+        "test",
+        "-p",
+        "stepcast-core",
+        "--target",
+        WASM,
+        "--no-fail-fast",
+    ]))
+}
+
+fn web_tests(tally: &mut Tally) -> Result<()> {
+    tally.follow(wasm_runner(&mut cargo())?.args([
+        "test",
+        "-p",
+        "stepcast-web",
+        "--target",
+        WASM,
+        "--no-fail-fast",
+    ]))
+}
+
+fn npm_package(tally: &mut Tally) -> Result<()> {
+    npm::build()?;
+    node_tests(tally, "web/npm", &[])
+}
+
+fn trunk(tally: &mut Tally) -> Result<()> {
+    let tools = tools::trunk()?;
+    prepare_e2e()?;
+    node_tests(tally, "e2e/trunk", &[("STEPCAST_TOOLS", tools)])
+}
+
+fn start(tally: &mut Tally) -> Result<()> {
+    prepare_e2e()?;
+    node_tests(
+        tally,
+        "e2e/start",
+        &[("STEPCAST_XTASK", std::env::current_exe()?)],
+    )
+}
+
+fn e2e(tally: &mut Tally) -> Result<()> {
+    prepare_e2e()?;
+    node_tests(
+        tally,
+        "e2e/tests",
+        &[
+            ("STEPCAST_PYTHON", tools::python()?),
+            ("STEPCAST_CHROME", tools::chrome()?),
+        ],
+    )
+}
+
+/// The packages that are tested natively; selected together, always.
+const NATIVE: [&str; 4] = ["-p", "stepcast-core", "-p", "stepcast-server"];
+
+/// The page, the server that `native` has tested, and the npm packages.
+fn prepare_e2e() -> Result<()> {
+    web::build()?;
+    run(cargo()
+        .arg("test")
+        .args(NATIVE)
+        .args(["--no-run", "--quiet"]))?;
+    tools::e2e_packages()
+}
+
+/// Lets cargo run wasm tests in Node.
+fn wasm_runner(cargo: &mut Command) -> Result<&mut Command> {
+    tools::wasm_target()?;
+    let runner = tools::wasm_bindgen()?.join("wasm-bindgen-test-runner");
+    Ok(cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
+}
+
+/// Runs the `*.test.js` of a folder, one file after the other: they share two cores with a browser.
+fn node_tests(tally: &mut Tally, folder: &str, environment: &[(&str, PathBuf)]) -> Result<()> {
+    let node = on_path(&["node"]).ok_or("Node is needed: see https://nodejs.org")?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(root().join(folder))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            path.to_string_lossy().ends_with(".test.js")
+                || path.to_string_lossy().ends_with(".test.mjs")
+        })
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{folder} holds no test").into());
+    }
+    let mut node = command(node);
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+        .args(files);
+    node.env("STEPCAST_BIN", target().join("debug").join("stepcast"));
+    node.env("STEPCAST_TARGET", target());
+    for (name, value) in environment {
+        node.env(name, value);
+    }
+    tally.follow(&mut node)
+}
