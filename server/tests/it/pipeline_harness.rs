@@ -159,21 +159,19 @@ impl Ran {
             let Some(step) = event.step_id.as_ref().map(ToString::to_string) else {
                 continue;
             };
-            match event.event_type {
-                EventType::StepStart => {
-                    let iteration = event.data["iteration"].as_u64().unwrap();
-                    assert_eq!(open.insert(step, iteration), None, "begun twice at once");
-                }
-                EventType::StepComplete | EventType::StepError => {
-                    assert_eq!(open.remove(&step), event.data["iteration"].as_u64());
-                }
-                EventType::StepProgress | EventType::StepOutput => {
-                    assert!(
-                        open.contains_key(&step),
-                        "{step} speaks when it is not under way"
-                    );
-                }
-                _ => panic!("{event:?}"),
+            let iteration = event.data["iteration"].as_u64();
+            let event_type = &event.event_type;
+            if *event_type == EventType::StepStart {
+                let before = open.insert(step, iteration.unwrap());
+                assert_eq!(before, None, "begun twice at once");
+            } else if [EventType::StepComplete, EventType::StepError].contains(event_type) {
+                assert_eq!(open.remove(&step), iteration);
+            } else {
+                assert!([EventType::StepProgress, EventType::StepOutput].contains(event_type));
+                assert!(
+                    open.contains_key(&step),
+                    "{step} speaks when it is not under way"
+                );
             }
         }
         assert!(open.is_empty(), "not ended: {open:?}");
