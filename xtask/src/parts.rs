@@ -195,19 +195,12 @@ fn wasm(tally: &mut Tally) -> Result<()> {
 }
 
 fn web_tests(tally: &mut Tally) -> Result<()> {
-    tally.follow(wasm_runner(&mut cargo())?.args([
-        "test",
-        "-p",
-        "stepcast-web",
-        "--target",
-        WASM,
-        "--no-fail-fast",
-    ]))
+    tally.follow(cargo().args(["test", "-p", "stepcast-web", "--no-fail-fast"]))
 }
 
 fn npm_package(tally: &mut Tally) -> Result<()> {
     npm::build()?;
-    node_tests(tally, "web/npm", &[])
+    node_tests(tally, "web/npm/test", &[])
 }
 
 fn trunk(tally: &mut Tally) -> Result<()> {
