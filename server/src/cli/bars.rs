@@ -89,9 +89,7 @@ impl Bars {
             if self.steps.len() >= MOST {
                 return;
             }
-            let bar = self
-                .multi
-                .insert_before(&self.run, ProgressBar::new(PARTS));
+            let bar = self.multi.insert_before(&self.run, ProgressBar::new(PARTS));
             bar.set_style(style(STEP));
             bar.set_prefix(clean(&step.id));
             bar.enable_steady_tick(TICK);

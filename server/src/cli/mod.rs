@@ -181,8 +181,15 @@ mod tests {
         let mut command = Cli::command();
         command.clone().debug_assert();
         for name in ["serve", "run", "tail", "validate"] {
-            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
-            assert!(help.contains("Examples:") && help.contains(&format!("stepcast {name}")), "{name}:\n{help}");
+            let help = command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_long_help()
+                .to_string();
+            assert!(
+                help.contains("Examples:") && help.contains(&format!("stepcast {name}")),
+                "{name}:\n{help}"
+            );
         }
     }
 

@@ -111,9 +111,10 @@ fn start(
     };
     let stream = log.create(&execution, budget)?;
     let context = StreamingContext::new(stream.clone());
-    let run = tokio::spawn(async move {
-        pipeline::run(Arc::new(pipeline), input, context, options).await
-    });
+    let run =
+        tokio::spawn(
+            async move { pipeline::run(Arc::new(pipeline), input, context, options).await },
+        );
     Ok((Reader::new(stream, 0), AbortOnDropHandle::new(run)))
 }
 
@@ -165,7 +166,10 @@ async fn watch(
 }
 
 fn invalid(what: &str, problems: &[Problem]) -> CliError {
-    let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: String = problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect();
     CliError::Usage(format!("{what}:{lines}"))
 }
 

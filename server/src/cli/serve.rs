@@ -112,6 +112,9 @@ async fn start(executions: &Executions, name: &str) -> Result<(), CliError> {
             tracing::info!(execution_id = %id, pipeline = name, "started");
             Ok(())
         }
-        Err(problem) => Err(CliError::Usage(format!("--start {name}: {}", problem.detail()))),
+        Err(problem) => Err(CliError::Usage(format!(
+            "--start {name}: {}",
+            problem.detail()
+        ))),
     }
 }

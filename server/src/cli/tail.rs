@@ -27,7 +27,12 @@ pub(super) struct Tail {
     /// An execution's id, or an address of it: …/api/executions/ID, …/ws/pipeline/ID, …/stream/pipeline/ID
     execution: String,
     /// The server, where only an id is given
-    #[arg(long, value_name = "URL", env = "STEPCAST_SERVER", default_value = "http://127.0.0.1:8400")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STEPCAST_SERVER",
+        default_value = "http://127.0.0.1:8400"
+    )]
     server: String,
     /// Begin after this cursor: `earliest`, `now`, or an `id:` that the stream gave before
     #[arg(long, value_name = "CURSOR", default_value_t = Position::Earliest)]
@@ -61,7 +66,11 @@ impl Tail {
             config.transports = vec![way.into()];
         }
         let mut screen = Screen::new(target.execution_id, self.format);
-        screen.remark(&format!("following {} on {}", config.execution_id, target.server.address()))?;
+        screen.remark(&format!(
+            "following {} on {}",
+            config.execution_id,
+            target.server.address()
+        ))?;
         let mut follower = Follower::new(target.server, config);
         let mut interrupts = Interrupts::listen()?;
         loop {
@@ -77,13 +86,17 @@ impl Tail {
             show(&mut screen, &follower, notice)?;
         }
         screen.end()?;
-        if let State::Ended { reason } = follower.state() {
+        let state = follower.state();
+        if let State::Ended { reason } = state {
             return Ok(Outcome::of(screen.view().end.unwrap_or(reason)));
         }
-        Err(match follower.state() {
-            State::Refused { status } => CliError::Refused(words::refusal(status)),
-            other => CliError::Refused(words::state(other, follower.clock().now())),
-        })
+        Err(CliError::Refused(
+            if let State::Refused { status } = state {
+                words::refusal(status)
+            } else {
+                words::state(state, follower.clock().now())
+            },
+        ))
     }
 }
 
