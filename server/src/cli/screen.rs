@@ -9,6 +9,7 @@ use stepcast_core::event::StreamEvent;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 use stepcast_core::view::RunView;
 
+use super::Outcome;
 use super::bars::Bars;
 use super::story::Story;
 use super::words;
@@ -70,6 +71,11 @@ impl Screen {
     /// What is known of the run.
     pub(super) fn view(&self) -> &RunView {
         &self.view
+    }
+
+    /// What the end of the run means for the command.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.view.end.map_or(Outcome::Failed, Outcome::of)
     }
 
     /// Takes an event; `json` is what the log holds of it, where it is at hand.
