@@ -155,7 +155,7 @@ fn Cancel(store: Store, on_cancel: Callback<()>) -> impl IntoView {
     view! {
         <button
             class="danger" type="button" data-testid="cancel"
-            class:hidden=move || ended.get() disabled=move || asked.get() || ended.get() on:click=click
+            class:gone=move || ended.get() disabled=move || asked.get() || ended.get() on:click=click
         >{move || if asked.get() { "Cancelling…" } else { "Cancel run" }}</button>
     }
 }
