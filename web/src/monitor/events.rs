@@ -66,6 +66,7 @@ pub fn Events(
             <Detail store chosen/>
         </section>
     }
+    .into_any()
 }
 
 /// How much of the log is no longer in the page, and where it is.

@@ -134,6 +134,7 @@ pub fn MonitorView(
             <p class="sr-only" role="status" aria-live="polite">{spoken}</p>
         </article>
     }
+    .into_any()
 }
 
 /// The button that asks for the run to be cancelled, as long as it runs.
