@@ -18,6 +18,7 @@ mod pipeline_events;
 mod pipeline_failure;
 mod pipeline_format;
 mod pipeline_harness;
+mod pipeline_property;
 mod pipeline_run;
 mod pipeline_scheduler;
 mod pipeline_template;

@@ -1,18 +1,18 @@
-//! The scheduler without tasks and clocks: joins, loops, limits, data, and random graphs.
+//! The scheduler without tasks and clocks: joins, loops, limits, data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use stepcast::pipeline::Pipeline;
 use stepcast::pipeline::scheduler::{Outcome, Scheduler, Start};
-use stepcast::pipeline::{Pipeline, RunState};
 
 use crate::pipeline_definition::classes;
 use crate::pipeline_harness::object;
 
 /// Steps in the order of their first mention; `a>b?n` is taken while `a` has run fewer than n times,
 /// `a>b!` where no other path of `a` is.
-fn graph(short: &str) -> Value {
+pub(crate) fn graph(short: &str) -> Value {
     let mut steps: Vec<&str> = Vec::new();
     let mut paths = Vec::new();
     for path in short.split_whitespace() {
@@ -42,17 +42,17 @@ fn graph(short: &str) -> Value {
     json!({"name": "p", "steps": steps, "flow": {"start_at": start, "paths": paths}})
 }
 
-struct Simulation {
-    pipeline: Arc<Pipeline>,
-    scheduler: Scheduler,
-    running: Vec<Start>,
+pub(crate) struct Simulation {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) running: Vec<Start>,
     /// The steps in the order of their starts.
-    started: Vec<String>,
-    rounds: Vec<usize>,
+    pub(crate) started: Vec<String>,
+    pub(crate) rounds: Vec<usize>,
 }
 
 impl Simulation {
-    fn new(definition: &Value) -> Self {
+    pub(crate) fn new(definition: &Value) -> Self {
         let pipeline = Arc::new(Pipeline::from_json(definition, &classes(&["A"])).unwrap());
         let input = Arc::new(json!({"shared": "input"}));
         let mut scheduler = Scheduler::new(pipeline.clone(), input, Map::new(), 1_000);
@@ -84,7 +84,7 @@ impl Simulation {
     }
 
     /// Ends the execution at `at` of those under way.
-    fn finish(&mut self, at: usize) -> Vec<String> {
+    pub(crate) fn finish(&mut self, at: usize) -> Vec<String> {
         let start = self.running.remove(at);
         let id = self.id(&start);
         let seen = start.data.get("shared").cloned();
@@ -106,7 +106,7 @@ impl Simulation {
     }
 
     /// Ends what is under way, one after the other, `pick` choosing which.
-    fn drain(mut self, mut pick: impl FnMut(usize) -> usize) -> Self {
+    pub(crate) fn drain(mut self, mut pick: impl FnMut(usize) -> usize) -> Self {
         while !self.running.is_empty() {
             let at = pick(self.running.len());
             self.finish(at);
@@ -115,7 +115,7 @@ impl Simulation {
         self
     }
 
-    fn counts(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for id in &self.started {
             *counts.entry(id.as_str()).or_default() += 1;
@@ -123,7 +123,7 @@ impl Simulation {
         counts
     }
 
-    fn result(&self) -> Map<String, Value> {
+    pub(crate) fn result(&self) -> Map<String, Value> {
         self.scheduler.result().to_map()
     }
 }
@@ -347,96 +347,6 @@ fn end_with_failure_lets_the_others_finish_and_fails_the_run() {
         failure.message,
         "the pipeline came to `end_with_failure` after step `b`"
     );
-}
-
-/// A graph without cycles: every step but the first has at least one path from an earlier one.
-fn random_dag(random: &mut fastrand::Rng) -> String {
-    let steps = random.usize(2..14);
-    let mut paths = BTreeSet::new();
-    for to in 1..steps {
-        for _ in 0..random.usize(1..4) {
-            paths.insert((random.usize(..to), to));
-        }
-    }
-    let mut paths: Vec<_> = paths.into_iter().collect();
-    random.shuffle(&mut paths[1..]);
-    // the first path names the start first
-    let start = paths.iter().position(|(from, _)| *from == 0).unwrap();
-    paths.swap(0, start);
-    let shown: Vec<String> = paths
-        .iter()
-        .map(|(from, to)| format!("s{from}>s{to}"))
-        .collect();
-    shown.join(" ")
-}
-
-#[test]
-fn in_random_graphs_every_step_runs_once_and_the_data_do_not_depend_on_who_is_first() {
-    for seed in 0..600 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let short = random_dag(&mut random);
-        let definition = graph(&short);
-        let first = Simulation::new(&definition).drain(|_| 0);
-        assert!(
-            first.counts().values().all(|count| *count == 1),
-            "seed {seed}: {short}"
-        );
-        assert_eq!(first.started.len(), first.pipeline.steps().len());
-        for _ in 0..4 {
-            let other = Simulation::new(&definition).drain(|many| random.usize(..many));
-            assert_eq!(other.result(), first.result(), "seed {seed}: {short}");
-            assert_eq!(other.started.len(), first.started.len());
-        }
-    }
-}
-
-#[test]
-fn in_random_graphs_with_loops_everything_started_is_finished_and_nothing_waits_for_ever() {
-    for seed in 0..500 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let steps = random.usize(2..10);
-        let short: Vec<String> = (0..random.usize(2..20))
-            .map(|at| {
-                let from = if at == 0 { 0 } else { random.usize(..steps) };
-                let to = random.usize(..steps);
-                match random.usize(..4) {
-                    0 if to > from => format!("s{from}>s{to}"),
-                    1 => format!("s{from}>s{to}!"),
-                    _ => format!("s{from}>s{to}?{}", random.usize(1..4)),
-                }
-            })
-            .collect();
-        let short = short.join(" ");
-        let ran = Simulation::new(&graph(&short)).drain(|many| random.usize(..many));
-        let ended = ran.scheduler.is_done();
-        // a loop by `else` alone meets its limit, which is an end too
-        assert!(ended, "seed {seed}: {short}: {:?}", ran.started);
-    }
-}
-
-#[test]
-fn a_state_that_was_written_and_read_goes_on_as_if_nothing_had_been() {
-    for seed in 0..300 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let short = random_dag(&mut random);
-        let short = format!("{short} s1>s1?3");
-        let definition = graph(&short);
-        let whole = Simulation::new(&definition).drain(|_| 0);
-        let mut run = Simulation::new(&definition);
-        for _ in 0..random.usize(..=whole.started.len() / 2) {
-            run.finish(random.usize(..run.running.len()));
-        }
-        let written = serde_json::to_string(run.scheduler.state()).unwrap();
-        let state: RunState = serde_json::from_str(&written).unwrap();
-        let (scheduler, running) = Scheduler::resume(run.pipeline.clone(), state, 1_000);
-        let again = Simulation {
-            scheduler,
-            running,
-            ..run
-        };
-        let again = again.drain(|many| random.usize(..many));
-        assert_eq!(again.result(), whole.result(), "seed {seed}: {short}");
-    }
 }
 
 #[test]
