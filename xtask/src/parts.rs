@@ -195,7 +195,15 @@ fn wasm(tally: &mut Tally) -> Result<()> {
 }
 
 fn web_tests(tally: &mut Tally) -> Result<()> {
-    tally.follow(cargo().args(["test", "-p", "stepcast-web", "--no-fail-fast"]))
+    tally.follow(cargo().args(["test", "-p", "stepcast-web", "--no-fail-fast"]))?;
+    tally.follow(wasm_runner(&mut cargo())?.args([
+        "test",
+        "-p",
+        "stepcast-web",
+        "--target",
+        WASM,
+        "--no-fail-fast",
+    ]))
 }
 
 fn npm_package(tally: &mut Tally) -> Result<()> {
