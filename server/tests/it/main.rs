@@ -14,4 +14,5 @@ mod log;
 mod pipeline_condition;
 mod pipeline_definition;
 mod pipeline_template;
+mod store;
 mod transport;
