@@ -99,6 +99,7 @@ impl Log {
         if let Some(writer) = &self.writer {
             writer.close();
         }
+        self.store.close();
     }
 
     fn enter(&self, streams: &mut Streams, row: ExecutionRow, budget: Budget) -> Arc<Stream> {

@@ -28,6 +28,16 @@ fn open(directory: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(directory, Durability::Process)
 }
 
+#[test]
+fn rule_4_a_data_directory_has_one_process_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Log::new(Arc::new(open(directory.path()).unwrap()));
+    let second = open(directory.path()).unwrap_err().to_string();
+    assert!(second.contains("in use"), "{second}");
+    first.close();
+    assert!(open(directory.path()).is_ok(), "closed, it is free again");
+}
+
 /// Stops in the first `find` between reading the row and giving it.
 #[derive(Debug)]
 struct Slow {
