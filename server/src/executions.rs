@@ -282,7 +282,11 @@ impl Executions {
     /// # Errors
     /// Where the log cannot be read.
     pub fn find(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
-        self.0.log.store().find(id)
+        let mut found = self.0.log.store().find(id)?;
+        if let Some(row) = &mut found {
+            self.0.log.refresh(row);
+        }
+        Ok(found)
     }
 
     /// Executions, newest first.
@@ -290,7 +294,9 @@ impl Executions {
     /// # Errors
     /// Where the log cannot be read.
     pub fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.0.log.store().list(query)
+        let mut rows = self.0.log.store().list(query)?;
+        rows.iter_mut().for_each(|row| self.0.log.refresh(row));
+        Ok(rows)
     }
 
     /// The view of an execution, as far as its log goes now.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
-use super::lock;
+use super::{KEPT_IN_MEMORY, lock};
 use super::record::Record;
 use super::store::{
     Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
@@ -66,6 +66,7 @@ impl Store for MemoryStore {
             earliest: 1,
             last_seq: 0,
         };
+        forget(&mut rows);
         rows.insert(
             key,
             (row.clone(), new.definition.clone(), new.input.clone()),
@@ -136,5 +137,16 @@ impl Store for MemoryStore {
         Ok(lock(&self.rows)
             .get(&key)
             .map(|(_, definition, input)| (definition.clone(), input.clone())))
+    }
+}
+
+/// Makes room for one more: the oldest that has ended goes.
+fn forget(rows: &mut Rows) {
+    if rows.len() < KEPT_IN_MEMORY {
+        return;
+    }
+    let ended = rows.iter().find(|(_, (row, ..))| row.ended_at.is_some());
+    if let Some(oldest) = ended.map(|(key, _)| *key) {
+        rows.remove(&oldest);
     }
 }

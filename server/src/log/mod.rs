@@ -102,6 +102,18 @@ impl Log {
         self.store.close();
     }
 
+    /// Brings a row up to what is known of a stream that somebody holds, which may be ahead of the store.
+    pub fn refresh(&self, row: &mut ExecutionRow) {
+        let stream = live(&lock(&self.streams), &row.id);
+        if let Some(stream) = &stream {
+            row.last_seq = row.last_seq.max(stream.tail().last_seq);
+        }
+        if self.store.commits_at_once() {
+            let first = stream.map(|stream| stream.ring_start());
+            row.earliest = first.unwrap_or(row.last_seq + 1);
+        }
+    }
+
     fn enter(&self, streams: &mut Streams, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
         if streams.len() > 64 && streams.len().is_power_of_two() {
             streams.retain(|_, stream| stream.strong_count() > 0);

@@ -124,3 +124,30 @@ async fn rule_1_a_stream_opened_while_another_comes_and_goes_knows_all_of_it() {
     let page = Reader::new(seen, 0).read(10).await.unwrap();
     assert_eq!(page.records.len(), 4);
 }
+
+#[tokio::test]
+async fn rule_11_a_log_in_memory_forgets_the_oldest_executions_that_have_ended() {
+    let store = Arc::new(MemoryStore::new());
+    let log = Log::new(store.clone());
+    let kept_back = log
+        .create(&new_execution("under-way"), Budget::default())
+        .unwrap();
+    for n in 0..3000 {
+        let stream = log
+            .create(&new_execution(&format!("e{n}")), Budget::default())
+            .unwrap();
+        stream.append(&complete()).await.unwrap();
+    }
+    let limit = usize::MAX;
+    let rows = store
+        .list(&ListQuery {
+            limit,
+            ..ListQuery::default()
+        })
+        .unwrap();
+    assert!(rows.len() <= 1002, "{}", rows.len());
+    assert_eq!(rows.first().unwrap().id.as_str(), "e2999");
+    assert!(log.open(&"e0".parse().unwrap()).unwrap().is_none());
+    let again = log.open(&"under-way".parse().unwrap()).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&again, &kept_back));
+}
