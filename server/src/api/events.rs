@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use stepcast_core::control::GapReason;
 use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::page::{Page, PageEnd, PageGap};
 
+use super::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::{Reader, Record};

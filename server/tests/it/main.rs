@@ -11,6 +11,7 @@ mod follow;
 mod harness;
 mod http;
 mod log;
+mod manners;
 mod pipeline_condition;
 mod pipeline_definition;
 mod pipeline_template;
