@@ -99,6 +99,9 @@ impl Store for MemoryStore {
         unix_millis: u64,
     ) -> Result<(), StoreError> {
         if let Some((row, ..)) = lock(&self.rows).get_mut(&key) {
+            if row.ended_at.is_some() {
+                return Ok(());
+            }
             row.status = status;
             if status == ExecutionStatus::Running {
                 row.started_at.get_or_insert(unix_millis);

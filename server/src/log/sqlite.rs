@@ -208,7 +208,7 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let connection = lock(&self.writer);
         let mut statement = connection.prepare_cached(
-            "UPDATE executions SET status = ?2, started_at = CASE ?2 WHEN 'running' THEN coalesce(started_at, ?3) ELSE started_at END WHERE key = ?1",
+            "UPDATE executions SET status = ?2, started_at = CASE ?2 WHEN 'running' THEN coalesce(started_at, ?3) ELSE started_at END WHERE key = ?1 AND ended_at IS NULL",
         )?;
         statement.execute(params![key, status.as_str(), signed(unix_millis)])?;
         Ok(())

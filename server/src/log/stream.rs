@@ -140,6 +140,12 @@ impl Stream {
         self.tail.subscribe()
     }
 
+    /// Whether anything was ever appended, committed or not.
+    pub fn has_begun(&self) -> bool {
+        let state = lock(&self.state);
+        state.next > 1 || state.ended.is_some()
+    }
+
     /// Holds so much of it in memory from the next event on.
     pub fn set_budget(&self, budget: Budget) {
         lock(&self.state).budget = budget;

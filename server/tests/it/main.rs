@@ -10,6 +10,7 @@
 mod follow;
 mod harness;
 mod http;
+mod lifecycle;
 mod log;
 mod manners;
 mod pipeline_condition;
