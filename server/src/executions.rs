@@ -40,6 +40,8 @@ struct Inner {
     /// Executions under way in this process.
     running: Mutex<HashMap<ExecutionId, Running>>,
     tasks: TaskTracker,
+    /// WebSockets: HTTP itself does not wait for them.
+    sockets: TaskTracker,
     /// One for each run that may be under way, blocking ones too.
     slots: Arc<Semaphore>,
     /// Set when the process stops: runs are abandoned, and end as `interrupted` at the next start.
@@ -122,6 +124,7 @@ impl Executions {
             metrics: MetricsSubscriber::default(),
             running: Mutex::default(),
             tasks: TaskTracker::new(),
+            sockets: TaskTracker::new(),
             slots: Arc::new(Semaphore::new(slots)),
             stopping: CancellationToken::new(),
         };
@@ -182,6 +185,11 @@ impl Executions {
     /// Is cancelled when the server stops.
     pub fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
+    }
+
+    /// The WebSockets that are open.
+    pub(crate) fn sockets(&self) -> &TaskTracker {
+        &self.0.sockets
     }
 
     /// Runs under way.

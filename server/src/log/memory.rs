@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use serde_json::Value;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
-use super::{KEPT_IN_MEMORY, lock};
 use super::record::Record;
 use super::store::{
     Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
 };
+use super::{KEPT_IN_MEMORY, lock};
 
 /// Executions by number, with what each was started with.
 type Rows = BTreeMap<i64, (ExecutionRow, Value, Value)>;

@@ -251,7 +251,9 @@ pub enum StoreError {
     #[error("the data directory cannot be used: {0}")]
     Directory(#[from] std::io::Error),
     /// Another process writes there.
-    #[error("the data directory is in use by another server; stop it, or give this one a directory of its own")]
+    #[error(
+        "the data directory is in use by another server; stop it, or give this one a directory of its own"
+    )]
     InUse,
     /// A row does not hold what this version writes.
     #[error("the log's database is damaged: {0}")]

@@ -151,3 +151,61 @@ async fn rule_8_making_an_execution_known_holds_up_nothing_else() {
     assert_eq!(create.await.unwrap().unwrap().status(), 201);
     server.stop().await;
 }
+
+#[test]
+fn a_server_that_stops_tells_a_websocket_that_is_behind_before_it_returns() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config {
+        data_dir: directory.path().join("data"),
+        ..Config::default()
+    };
+    let (told, address) = std::sync::mpsc::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(listener.local_addr().unwrap()).unwrap();
+            let executions = stepcast::open(config, StepRegistry::builtin())
+                .await
+                .unwrap();
+            let id = "e".parse().unwrap();
+            let (definition, input) = (json!({}), json!({}));
+            let new = NewExecution {
+                id,
+                pipeline: "test".into(),
+                definition,
+                input,
+                created_at: 1,
+            };
+            let stream = executions.log().create(&new, Budget::default()).unwrap();
+            for n in 0..64 {
+                let mut draft = progress(n);
+                draft.data = json!({ "text": "x".repeat(256 << 10) });
+                stream.append(&draft).await.unwrap();
+            }
+            let shutdown = async { drop(stopped.await) };
+            stepcast::serve(listener, executions, shutdown)
+                .await
+                .unwrap();
+        });
+        runtime.shutdown_background();
+    });
+    let address = address.recv().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let code = runtime.block_on(async move {
+        let url = format!("ws://{address}/ws/pipeline/e");
+        let (socket, _) = soon(tokio_tungstenite::connect_async(url)).await.unwrap();
+        let mut socket = Ws(socket);
+        assert_eq!(socket.frame().await.unwrap()["control"], "hello");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.send(()).unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        socket.rest().await.1
+    });
+    server.join().unwrap();
+    assert_eq!(code, 1001);
+}
