@@ -15,7 +15,7 @@ import { ROOT, startServer } from "../support/server.js";
 const PYTHON = process.env.STEPCAST_PYTHON ?? "python3";
 const TYPES = [
   ...["pipeline_start", "step_start", "step_progress", "step_output", "step_complete", "step_error"],
-  ...["pipeline_complete", "pipeline_error", "checkpoint_saved", "hello", "gap", "closed"],
+  ...["pipeline_complete", "pipeline_error", "checkpoint_saved", "control"],
 ];
 
 test("curl follows a run over SSE and resumes with Last-Event-ID", async (t) => {

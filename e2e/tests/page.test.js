@@ -72,11 +72,11 @@ for (const width of [360, 1600]) {
     const page = await openPage(browser, `${server.url}/#/`, { viewport: { width, height: 800 } });
     await byId(page, "start-short").waitFor();
     const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    assert.equal(await overflow(), 0);
+    assert.ok((await overflow()) <= 0);
     await screenshot(page, `list-${width}`);
     await page.goto(`${server.url}/#/runs/${id}`);
     await ended(page);
-    assert.equal(await overflow(), 0);
+    assert.ok((await overflow()) <= 0);
     await screenshot(page, `run-${width}`);
   });
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { startRun, until } from "../support/api.js";
+import { json, startRun, until } from "../support/api.js";
 import { byId, ended, launch, openPage, screenshot, shown } from "../support/browser.js";
 import { startRelay } from "../support/relay.js";
 import { startServer, temporaryFolder } from "../support/server.js";
@@ -21,8 +21,7 @@ async function assertSameView(browser, page, url, id) {
 
 // How many events the page says it has.
 async function eventCount(page) {
-  const text = (await byId(page, "event-count").textContent()) ?? "";
-  return Number(text.replace(/[^0-9]/g, ""));
+  return Number(await byId(page, "event-count").getAttribute("data-count"));
 }
 
 test("a page survives kill -9 of the server and a restart, and says so meanwhile", async (t) => {
@@ -46,6 +45,7 @@ test("a page survives kill -9 of the server and a restart, and says so meanwhile
   const second = await startServer(t, { dataDir, port: first.port });
   await ended(page);
   assert.ok((await eventCount(page)) >= before, "nothing that was seen is forgotten");
+  assert.match(await byId(page, "ending").textContent(), /interrupted|stopped|completed/i, "an honest ending");
   await assertSameView(browser, page, second.url, id);
 });
 
@@ -85,8 +85,12 @@ test("a network that is cut again and again costs no event and shows none twice"
 test("a viewer may be there before the run", async (t) => {
   const server = await startServer(t);
   const browser = await launch(t);
-  const id = await startRun(server.url, "short");
+  const post = (path, body) =>
+    json(server.url + path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const { execution_id: id } = await post("/api/executions", { pipeline: "short", mode: "create" });
   const pages = await Promise.all([1, 2, 3].map(() => openPage(browser, runPage(server.url, id))));
+  await Promise.all(pages.map((page) => byId(page, "connection").waitFor()));
+  await post(`/api/executions/${id}/start`, {});
   await Promise.all(pages.map((page) => ended(page)));
   const views = await Promise.all(pages.map(shown));
   assert.deepEqual(views[1], views[0]);

@@ -19,7 +19,7 @@ while IFS= read -r line; do
     for word in $line; do
         printf '{"token":"%s "}\n' "$(escaped "$word")"
         word_count=$((word_count + 1))
-        sleep 0.3
+        sleep 0.4
     done
     printf '{"token":"\\n"}\n'
     line_number=$((line_number + 1))

@@ -245,10 +245,10 @@ impl Executions {
             .catalog
             .find(&row.pipeline)
             .filter(|stored| stored.definition.as_ref() == Ok(&definition));
-        let folder = of.map_or_else(
-            || self.0.catalog.folder().to_owned(),
-            |stored| stored.folder,
-        );
+        let folder = match of {
+            Some(stored) => stored.folder,
+            None => self.inline_folder()?,
+        };
         let prepared = self.prepare_definition(definition, row.pipeline, folder, input)?;
         let stream = self
             .0
@@ -431,7 +431,7 @@ impl Executions {
                     .and_then(Value::as_str)
                     .unwrap_or("pipeline")
                     .to_owned();
-                self.prepare_definition(definition, name, self.0.catalog.folder().to_owned(), input)
+                self.prepare_definition(definition, name, self.inline_folder()?, input)
             }
             Definition::Stored(name) => {
                 let unknown = || {
@@ -475,6 +475,17 @@ impl Executions {
             folder,
             input,
         })
+    }
+
+    /// Where a definition that is in no folder finds its files: in the catalog's, or in an empty one where there is none.
+    fn inline_folder(&self) -> Result<PathBuf, Problem> {
+        let catalog = self.0.catalog.folder();
+        if catalog.is_dir() {
+            return Ok(catalog.to_owned());
+        }
+        let folder = self.0.config.data_dir.join("work");
+        std::fs::create_dir_all(&folder).map_err(StoreError::from)?;
+        Ok(folder)
     }
 
     /// How much of an execution of this pipeline is held in memory.

@@ -27,8 +27,7 @@ fn main() -> ExitCode {
 
 /// The process's own log: text for a person, JSON for a program; `RUST_LOG` chooses what.
 fn log_to_stderr(default: &str) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new(default));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -104,7 +104,9 @@ struct Shell {
     queue: RefCell<VecDeque<Output>>,
     draining: Cell<bool>,
     connection: RefCell<Option<(Generation, Box<dyn Connection>)>>,
-    timer: RefCell<Option<Timer>>,
+    /// When the timer fires. It may be earlier than what the machine waits for: a deadline that each event
+    /// moves on costs no timer for each event.
+    timer: RefCell<Option<(Time, Timer)>>,
     listeners: RefCell<Vec<Listener>>,
 }
 
@@ -176,15 +178,22 @@ impl Shell {
     }
 
     fn arm(&self, at: Option<Time>) {
-        let timer = at.map(|at| {
-            let weak = Weak::clone(&self.weak);
-            Timer::after(at.since(clock::now()), move || {
-                if let Some(shell) = weak.upgrade() {
-                    shell.feed(Input::Tick);
-                }
-            })
+        let Some(at) = at else {
+            self.timer.replace(None);
+            return;
+        };
+        let armed = self.timer.borrow().as_ref().map(|(at, _)| *at);
+        if armed.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        let weak = Weak::clone(&self.weak);
+        let timer = Timer::after(at.since(clock::now()), move || {
+            if let Some(shell) = weak.upgrade() {
+                shell.timer.replace(None);
+                shell.feed(Input::Tick);
+            }
         });
-        self.timer.replace(timer);
+        self.timer.replace(Some((at, timer)));
     }
 
     /// Listens to what wakes a page and to what cuts it off, where the host has such events.

@@ -1,6 +1,10 @@
 //! The tests of core that need nothing but its public face.
 
 #[cfg(test)]
+#[cfg_attr(
+    target_family = "wasm",
+    expect(dead_code, reason = "the view's vectors are read from a folder")
+)]
 mod any;
 #[cfg(test)]
 mod client;

@@ -89,9 +89,7 @@ impl Bars {
             if self.steps.len() >= MOST {
                 return;
             }
-            let bar = self
-                .multi
-                .insert_before(&self.run, ProgressBar::new(PARTS));
+            let bar = self.multi.insert_before(&self.run, ProgressBar::new(PARTS));
             bar.set_style(style(STEP));
             bar.set_prefix(clean(&step.id));
             bar.enable_steady_tick(TICK);
@@ -117,7 +115,7 @@ impl Bars {
 /// What a step does: the text it is writing, else what it says, else where it stands.
 fn message(step: &StepView, unfinished: &str) -> String {
     if !unfinished.is_empty() {
-        return clean(unfinished);
+        return newest(&clean(unfinished));
     }
     match (&step.message, step.status) {
         (_, StepStatus::Retrying) => format!("waits for attempt {}", step.attempt),
@@ -126,6 +124,16 @@ fn message(step: &StepView, unfinished: &str) -> String {
         (None, _) if step.iteration > 1 => format!("iteration {}", step.iteration),
         (None, _) => String::new(),
     }
+}
+
+/// The end of a text that grows: the line beside a bar would show its beginning only.
+fn newest(text: &str) -> String {
+    let cut = text.chars().count().saturating_sub(NEWEST);
+    if cut == 0 {
+        return text.to_owned();
+    }
+    let end: String = text.chars().skip(cut).collect();
+    format!("…{end}")
 }
 
 #[expect(
@@ -153,11 +161,22 @@ const PARTS: u64 = 1000;
 /// The most steps shown at once: more would scroll the terminal.
 const MOST: usize = 12;
 
+/// Characters of unfinished text beside a bar.
+const NEWEST: usize = 40;
+
 const TICK: Duration = Duration::from_millis(120);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_growing_text_is_shown_by_its_end() {
+        assert_eq!(newest("short"), "short");
+        let shown = newest(&format!("{}ü🎈", "x".repeat(100)));
+        assert!(shown.starts_with('…') && shown.ends_with("xü🎈"));
+        assert_eq!(shown.chars().count(), NEWEST + 1);
+    }
 
     #[test]
     fn every_template_is_one_that_the_library_takes() {

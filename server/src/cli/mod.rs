@@ -30,9 +30,9 @@ use crate::log::StoreError;
     max_term_width = 110,
     after_help = "\
 Begin here:
-  stepcast run examples/hello/pipeline.json    run a pipeline, and watch it in this terminal
-  stepcast serve                               serve the dashboard and the API on http://127.0.0.1:8400
-  stepcast tail exec_123                       watch a run of that server in this terminal
+  stepcast run examples/hello    run a pipeline, and watch it in this terminal
+  stepcast serve                 serve dashboard and API on http://127.0.0.1:8400
+  stepcast tail exec_123         watch a run of that server in this terminal
 
 `stepcast COMMAND --help` has examples of each."
 )]
@@ -181,8 +181,15 @@ mod tests {
         let mut command = Cli::command();
         command.clone().debug_assert();
         for name in ["serve", "run", "tail", "validate"] {
-            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
-            assert!(help.contains("Examples:") && help.contains(&format!("stepcast {name}")), "{name}:\n{help}");
+            let help = command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_long_help()
+                .to_string();
+            assert!(
+                help.contains("Examples:") && help.contains(&format!("stepcast {name}")),
+                "{name}:\n{help}"
+            );
         }
     }
 

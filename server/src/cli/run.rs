@@ -27,16 +27,17 @@ use crate::step::StepRegistry;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  stepcast run pipeline.json
+  stepcast run examples/library
   stepcast run pipeline.json --input '{\"topic\":\"tides\"}'
   stepcast run pipeline.json --input @input.json -p topic=tides -p count=3
   stepcast run pipeline.json | jq -c 'select(.event_type==\"step_complete\")'
   stepcast run pipeline.json > events.ndjson
 
-In a terminal it shows bars and streamed text; in a pipe, one event a line. Ctrl-C cancels the run, and waits for
-its last event; a second Ctrl-C ends at once.
+In a terminal it shows bars and streamed text; in a pipe, one event a line. Ctrl-C cancels
+the run, and waits for its last event; a second Ctrl-C ends at once.
 
-Exit code: 0 the run completed, 1 it failed, 2 the pipeline or its input does not validate, 130 it was cancelled.")]
+Exit code: 0 the run completed, 1 it failed, 2 the pipeline or its input does not validate,
+130 it was cancelled.")]
 pub(super) struct Run {
     /// A pipeline file; `-` is standard input, a folder stands for its pipeline.json
     file: PathBuf,
@@ -50,7 +51,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "ID")]
     execution_id: Option<ExecutionId>,
     /// End the run as `timeout` after this time
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     timeout: Option<f64>,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
@@ -84,7 +85,7 @@ impl Run {
         let mut screen = Screen::new(id, self.format);
         watch(&mut screen, reader, run, cancel).await?;
         screen.end()?;
-        Ok(screen.view().end.map_or(Outcome::Failed, Outcome::of))
+        Ok(screen.outcome())
     }
 }
 
@@ -111,9 +112,15 @@ fn start(
     };
     let stream = log.create(&execution, budget)?;
     let context = StreamingContext::new(stream.clone());
-    let run = tokio::spawn(async move {
-        pipeline::run(Arc::new(pipeline), input, context, options).await
-    });
+    let context = if pipeline.streaming().enabled {
+        context
+    } else {
+        context.ends_only()
+    };
+    let run =
+        tokio::spawn(
+            async move { pipeline::run(Arc::new(pipeline), input, context, options).await },
+        );
     Ok((Reader::new(stream, 0), AbortOnDropHandle::new(run)))
 }
 
@@ -165,7 +172,10 @@ async fn watch(
 }
 
 fn invalid(what: &str, problems: &[Problem]) -> CliError {
-    let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: String = problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect();
     CliError::Usage(format!("{what}:{lines}"))
 }
 

@@ -9,6 +9,7 @@ use stepcast_core::event::StreamEvent;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 use stepcast_core::view::RunView;
 
+use super::Outcome;
 use super::bars::Bars;
 use super::story::Story;
 use super::words;
@@ -49,7 +50,8 @@ impl Screen {
     /// A screen for this execution.
     pub(super) fn new(execution_id: ExecutionId, format: Format) -> Self {
         let terminal = io::stdout().is_terminal();
-        let story = || Story::new(terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
+        let story =
+            || Story::new(terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
         let face = match format {
             Format::Auto if !terminal => Face::Json,
             Format::Auto | Format::Bars => Face::Bars {
@@ -69,6 +71,11 @@ impl Screen {
     /// What is known of the run.
     pub(super) fn view(&self) -> &RunView {
         &self.view
+    }
+
+    /// What the end of the run means for the command.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.view.end.map_or(Outcome::Failed, Outcome::of)
     }
 
     /// Takes an event; `json` is what the log holds of it, where it is at hand.
@@ -95,12 +102,14 @@ impl Screen {
     /// Takes the word that events are missing.
     pub(super) fn gap(&mut self, from: Seq, to: Seq, reason: GapReason) -> io::Result<()> {
         self.view.gap(from, to, reason);
-        self.announce(&words::gap(from, to, reason), |execution_id| ControlFrame::Gap {
-            execution_id,
-            from,
-            to,
-            reason,
-            epoch: None,
+        self.announce(&words::gap(from, to, reason), |execution_id| {
+            ControlFrame::Gap {
+                execution_id,
+                from,
+                to,
+                reason,
+                epoch: None,
+            }
         })
     }
 
@@ -162,7 +171,10 @@ fn pretty(output: &Value) -> String {
     }
     let cut = text.floor_char_boundary(MOST_OUTPUT);
     let (head, rest) = text.split_at(cut);
-    format!("{head}\n… and {} bytes more; --format json gives all of it", rest.len())
+    format!(
+        "{head}\n… and {} bytes more; --format json gives all of it",
+        rest.len()
+    )
 }
 
 fn write_lines(lines: &[impl AsRef<str>]) -> io::Result<()> {

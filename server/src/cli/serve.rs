@@ -23,8 +23,9 @@ Examples:
   stepcast serve --pipelines examples --start library --store memory
   STEPCAST_HEARTBEAT_MS=5000 stepcast serve --config stepcast.toml
 
-Every setting can stand in the file (stepcast.toml), in a variable (STEPCAST_ and its name in capitals), and the ones
-above on the command line; the later of these wins. docs/configuration.md has all of them with their defaults.
+Every setting can stand in the file (stepcast.toml), in a variable (STEPCAST_ and its name
+in capitals), and the ones above on the command line; the later of these wins.
+docs/configuration.md has all of them with their defaults.
 
 Ctrl-C or SIGTERM stops it: viewers are told to come back, and what runs ends as interrupted.")]
 pub(super) struct Serve {
@@ -112,6 +113,9 @@ async fn start(executions: &Executions, name: &str) -> Result<(), CliError> {
             tracing::info!(execution_id = %id, pipeline = name, "started");
             Ok(())
         }
-        Err(problem) => Err(CliError::Usage(format!("--start {name}: {}", problem.detail()))),
+        Err(problem) => Err(CliError::Usage(format!(
+            "--start {name}: {}",
+            problem.detail()
+        ))),
     }
 }

@@ -23,9 +23,8 @@ pub(super) fn read_document(path: &Path) -> Result<Document, CliError> {
         path.to_owned()
     };
     let text = read_text(&path)?;
-    let json = serde_json::from_str(&text).map_err(|error| {
-        CliError::Usage(format!("{} is not JSON: {error}", path.display()))
-    })?;
+    let json = serde_json::from_str(&text)
+        .map_err(|error| CliError::Usage(format!("{} is not JSON: {error}", path.display())))?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         Some(_) | None => PathBuf::from("."),
@@ -48,10 +47,13 @@ pub(super) fn read_input(
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| CliError::Usage(format!("--input is not JSON: {error}")))?;
     let Value::Object(mut object) = value else {
-        return Err(CliError::Usage("--input has to be a JSON object, for example {\"path\":\"a.txt\"}".to_owned()));
+        return Err(CliError::Usage(
+            "--input has to be a JSON object, for example {\"path\":\"a.txt\"}".to_owned(),
+        ));
     };
     for parameter in parameters {
-        let Some((key, value)) = parameter.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        let Some((key, value)) = parameter.split_once('=').filter(|(key, _)| !key.is_empty())
+        else {
             return Err(CliError::Usage(format!("-p {parameter}: write key=value")));
         };
         object.insert(key.to_owned(), plain_value(value));
@@ -82,7 +84,14 @@ mod tests {
 
     #[test]
     fn parameters_lie_over_the_input_and_are_json_where_they_can_be() {
-        let parameters = ["n=3", "name=Ada", "text=\"3\"", "list=[1]", "empty=", "a=b=c"];
+        let parameters = [
+            "n=3",
+            "name=Ada",
+            "text=\"3\"",
+            "list=[1]",
+            "empty=",
+            "a=b=c",
+        ];
         let parameters: Vec<String> = parameters.map(str::to_owned).into();
         let input = read_input(Some(r#"{"n":1,"kept":true}"#), &parameters).unwrap();
         assert_eq!(

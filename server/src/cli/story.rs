@@ -28,10 +28,7 @@ impl Story {
     /// The lines that this event adds; `view` has it already.
     pub(super) fn tell(&mut self, view: &RunView, event: &StreamEvent) -> Vec<String> {
         let mut lines = Vec::new();
-        let step = event
-            .step_id
-            .as_ref()
-            .and_then(|id| view.step(id.as_str()));
+        let step = event.step_id.as_ref().and_then(|id| view.step(id.as_str()));
         match (&event.event_type, step) {
             (EventType::PipelineStart, _) => lines.push(self.headline(view)),
             (EventType::StepProgress, Some(step)) => self.progress(step, &event.data, &mut lines),
@@ -140,7 +137,11 @@ impl Story {
     }
 
     fn text_line(&self, id: &str, text: &str) -> String {
-        format!("{} {}", self.dim(&format!("  {} │", clean(id))), clean(text))
+        format!(
+            "{} {}",
+            self.dim(&format!("  {} │", clean(id))),
+            clean(text)
+        )
     }
 
     fn ending(&self, step: &StepView) -> String {
@@ -246,19 +247,45 @@ mod tests {
     fn a_run_is_told_in_lines() {
         let pipeline = json!({"name": "Words\u{1b}[2J", "steps": [{"id": "a"}, {"id": "b"}]});
         let error = json!({"category": "logic", "message": "no", "step_id": "b"});
-        let token = |text: &str| (EventType::StepProgress, Some("a"), json!({"kind": "token", "text": text}));
+        let token = |text: &str| {
+            (
+                EventType::StepProgress,
+                Some("a"),
+                json!({"kind": "token", "text": text}),
+            )
+        };
         let retry = json!({"kind": "retry", "attempt": 2, "max_attempts": 3, "error": {"message": "refused"}});
         let lines = tell_all(&[
-            (EventType::PipelineStart, None, json!({ "pipeline": pipeline })),
+            (
+                EventType::PipelineStart,
+                None,
+                json!({ "pipeline": pipeline }),
+            ),
             (EventType::StepStart, Some("a"), json!({})),
             token("one\ntw"),
             token("o\n\nth"),
-            (EventType::StepProgress, Some("a"), json!({"kind": "log", "level": "info", "message": "hm"})),
-            (EventType::StepComplete, Some("a"), json!({"duration_ms": 1500})),
+            (
+                EventType::StepProgress,
+                Some("a"),
+                json!({"kind": "log", "level": "info", "message": "hm"}),
+            ),
+            (
+                EventType::StepComplete,
+                Some("a"),
+                json!({"duration_ms": 1500}),
+            ),
             (EventType::StepStart, Some("b"), json!({})),
             (EventType::StepProgress, Some("b"), retry),
-            (EventType::StepError, Some("b"), json!({"error": error, "duration_ms": 7})),
-            (EventType::PipelineError, None, json!({"error": error, "reason": "failed", "duration_ms": 9000})),
+            (
+                EventType::StepError,
+                Some("b"),
+                json!({"error": error, "duration_ms": 7}),
+            ),
+            (
+                EventType::PipelineError,
+                None,
+                json!({"error": error, "reason": "failed", "duration_ms": 9000}),
+            ),
         ]);
         assert_eq!(
             lines,
@@ -284,11 +311,20 @@ mod tests {
             let text = word.repeat(60);
             let mut events: Vec<_> = text
                 .chars()
-                .map(|c| (EventType::StepProgress, Some("a"), json!({"kind": "token", "text": c.to_string()})))
+                .map(|c| {
+                    (
+                        EventType::StepProgress,
+                        Some("a"),
+                        json!({"kind": "token", "text": c.to_string()}),
+                    )
+                })
                 .collect();
             events.push((EventType::StepComplete, Some("a"), json!({})));
             let lines = tell_all(&events);
-            let told: String = lines.iter().filter_map(|line| line.strip_prefix("  a │ ")).collect();
+            let told: String = lines
+                .iter()
+                .filter_map(|line| line.strip_prefix("  a │ "))
+                .collect();
             assert_eq!(told.replace(' ', ""), text.replace(' ', ""), "{word}");
             assert!(lines.iter().all(|line| line.len() <= LINE_BYTES + 10));
         }

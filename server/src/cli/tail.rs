@@ -19,15 +19,21 @@ Examples:
   stepcast tail exec_123 --after 7.42          what follows event 42 of the log's incarnation 7
   stepcast tail exec_123 | jq .event_type      in a pipe: one event a line
 
-It comes back by itself when the network or the server goes away, and says so on standard error.
+It comes back by itself when the network or the server goes away, and says so on
+standard error.
 
-Exit code: 0 the run completed, 1 it failed, 2 it cannot be followed, 130 it was cancelled, or Ctrl-C was pressed;
-leaving a run does not cancel it.")]
+Exit code: 0 the run completed, 1 it failed, 2 it cannot be followed,
+130 it was cancelled, or Ctrl-C was pressed. Leaving a run does not cancel it.")]
 pub(super) struct Tail {
     /// An execution's id, or an address of it: …/api/executions/ID, …/ws/pipeline/ID, …/stream/pipeline/ID
     execution: String,
     /// The server, where only an id is given
-    #[arg(long, value_name = "URL", env = "STEPCAST_SERVER", default_value = "http://127.0.0.1:8400")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STEPCAST_SERVER",
+        default_value = "http://127.0.0.1:8400"
+    )]
     server: String,
     /// Begin after this cursor: `earliest`, `now`, or an `id:` that the stream gave before
     #[arg(long, value_name = "CURSOR", default_value_t = Position::Earliest)]
@@ -61,7 +67,11 @@ impl Tail {
             config.transports = vec![way.into()];
         }
         let mut screen = Screen::new(target.execution_id, self.format);
-        screen.remark(&format!("following {} on {}", config.execution_id, target.server.address()))?;
+        screen.remark(&format!(
+            "following {} on {}",
+            config.execution_id,
+            target.server.address()
+        ))?;
         let mut follower = Follower::new(target.server, config);
         let mut interrupts = Interrupts::listen()?;
         loop {
@@ -77,13 +87,13 @@ impl Tail {
             show(&mut screen, &follower, notice)?;
         }
         screen.end()?;
-        if let State::Ended { reason } = follower.state() {
-            return Ok(Outcome::of(screen.view().end.unwrap_or(reason)));
+        if let State::Refused { status } = follower.state() {
+            return Err(CliError::Refused(words::refusal(status)));
         }
-        Err(match follower.state() {
-            State::Refused { status } => CliError::Refused(words::refusal(status)),
-            other => CliError::Refused(words::state(other, follower.clock().now())),
-        })
+        if let (None, State::Ended { reason }) = (screen.view().end, follower.state()) {
+            return Ok(Outcome::of(reason));
+        }
+        Ok(screen.outcome())
     }
 }
 
@@ -94,9 +104,9 @@ fn show(screen: &mut Screen, follower: &Follower, notice: Notice) -> std::io::Re
         Notice::Reset { epoch } => screen.reset(epoch),
         Notice::State(State::Ended { .. }) => Ok(()),
         Notice::State(state) => {
-            let words = words::state(state, follower.clock().now());
-            if let (Position::After(cursor), State::Waiting { .. }) = (follower.cursor(), state) {
-                return screen.remark(&format!("{words} (have {cursor})"));
+            let mut words = words::state(state, follower.clock().now());
+            if let (State::Waiting { .. }, Some(trouble)) = (state, follower.trouble()) {
+                words = format!("{words} ({})", words::clean(trouble));
             }
             screen.remark(&words)
         }

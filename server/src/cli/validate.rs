@@ -42,7 +42,11 @@ impl Validate {
                         writeln!(out, "{name}: warning: {warning}")?;
                     }
                     let (steps, paths) = (pipeline.steps().len(), pipeline.paths().len());
-                    writeln!(out, "{name}: fine: {:?}, {steps} steps, {paths} paths", pipeline.name())?;
+                    writeln!(
+                        out,
+                        "{name}: fine: {:?}, {steps} steps, {paths} paths",
+                        pipeline.name()
+                    )?;
                 }
                 Err(problems) => {
                     outcome = Outcome::Failed;

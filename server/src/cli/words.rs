@@ -74,7 +74,10 @@ pub(super) fn state(state: State, now: Time) -> String {
             text
         }
         State::CatchingUp { transport, until } => {
-            format!("connected by {}, reading up to event {until}", by(transport))
+            format!(
+                "connected by {}, reading up to event {until}",
+                by(transport)
+            )
         }
         State::Live { transport } => format!("live by {}", by(transport)),
         State::Waiting {
@@ -114,7 +117,9 @@ fn lost(reason: WaitReason) -> &'static str {
 /// What an HTTP status that ends a subscription means.
 pub(super) fn refusal(status: u16) -> String {
     match status {
-        400 => "the request is not understood, or the cursor is none of this stream (400)".to_owned(),
+        400 => {
+            "the request is not understood, or the cursor is none of this stream (400)".to_owned()
+        }
         401 => "the server wants to know who asks (401)".to_owned(),
         403 => "the server does not let you see it (403)".to_owned(),
         404 => "there is no such execution (404)".to_owned(),

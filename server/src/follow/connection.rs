@@ -14,9 +14,12 @@ pub(super) enum Report {
     Text(String),
     /// A piece of an SSE body.
     Bytes(Bytes),
-    /// It ended; nothing follows.
-    Closed(ConnectionEnd),
+    /// It ended, for this reason as far as a person cares; nothing follows.
+    Closed(ConnectionEnd, String),
 }
+
+/// How a connection ended, and why in words.
+pub(super) type End = (ConnectionEnd, String);
 
 /// A live connection. Dropping it makes its task let go of the socket.
 #[derive(Debug)]
@@ -80,8 +83,8 @@ impl Link {
     }
 
     /// Reports the end. Nobody may be left to hear it.
-    pub(super) async fn close(&self, end: ConnectionEnd) {
-        if self.report(Report::Closed(end)).await.is_err() {
+    pub(super) async fn close(&self, (end, why): End) {
+        if self.report(Report::Closed(end, why)).await.is_err() {
             tracing::trace!("a connection ended after its owner");
         }
     }

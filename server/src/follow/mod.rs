@@ -53,6 +53,7 @@ pub struct Follower {
     connection: Option<(Generation, Connection)>,
     due: Option<Time>,
     notices: VecDeque<Notice>,
+    trouble: Option<String>,
 }
 
 impl Follower {
@@ -65,6 +66,7 @@ impl Follower {
             connection: None,
             due: None,
             notices: VecDeque::new(),
+            trouble: None,
         }
     }
 
@@ -120,6 +122,11 @@ impl Follower {
         self.client.cursor()
     }
 
+    /// Why the last connection ended, for a person.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// The clock that times in [`State`] are of.
     pub fn clock(&self) -> Clock {
         self.clock
@@ -136,7 +143,10 @@ impl Follower {
         match report {
             Some(Report::Text(text)) => self.feed(Input::Text(generation, &text)),
             Some(Report::Bytes(bytes)) => self.feed(Input::Bytes(generation, &bytes)),
-            Some(Report::Closed(end)) => self.feed(Input::Closed(generation, end)),
+            Some(Report::Closed(end, why)) => {
+                self.trouble = Some(why);
+                self.feed(Input::Closed(generation, end));
+            }
             // A long poll that was answered says no more; the machine has dialled anew or will.
             None => self.connection = None,
         }
@@ -173,6 +183,7 @@ impl Follower {
     }
 
     fn dial(&mut self, dial: &Dial) {
+        self.trouble = None;
         // The old connection closes before the new one opens.
         self.connection = None;
         self.connection = Some((dial.generation, Connection::open(&self.server, dial)));

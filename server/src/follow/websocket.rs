@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::connection::{Link, Report};
-use super::http::refusal;
+use super::connection::{End, Link, Report};
+use super::http::{broken, broken_off, refusal};
 use super::server::Server;
 
 /// Reads a WebSocket until it ends.
@@ -35,7 +35,7 @@ pub(super) async fn run(server: Server, path: String, mut link: Link) {
 }
 
 /// The handshake of RFC 6455, section 4.1.
-async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, ConnectionEnd> {
+async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, End> {
     let key = generate_key();
     let request = server
         .get(path)
@@ -43,15 +43,11 @@ async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, 
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, &key);
-    let broken = |error: reqwest::Error| {
-        tracing::debug!(%error, path, "a WebSocket was not opened");
-        ConnectionEnd::Broken
-    };
-    let response = request.send().await.map_err(broken)?;
+    let response = request.send().await.map_err(|error| broken(&error))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         // A proxy that knows no WebSocket answers as if it were a page: the ladder goes on.
         return Err(if response.status().is_success() {
-            ConnectionEnd::Broken
+            broken_off("the answer is no WebSocket")
         } else {
             refusal(&response)
         });
@@ -59,9 +55,9 @@ async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, 
     let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT);
     if accepted.is_none_or(|value| value.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes())
     {
-        return Err(ConnectionEnd::Broken);
+        return Err(broken_off("the answer is no WebSocket"));
     }
-    let stream = response.upgrade().await.map_err(broken)?;
+    let stream = response.upgrade().await.map_err(|error| broken(&error))?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
@@ -69,14 +65,14 @@ async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, 
 }
 
 /// Reads and sends until the socket ends; `None` where the owner is gone before.
-async fn read(socket: &mut WebSocketStream<Upgraded>, link: &mut Link) -> Option<ConnectionEnd> {
+async fn read(socket: &mut WebSocketStream<Upgraded>, link: &mut Link) -> Option<End> {
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
             text = link.outgoing.recv() => match text {
                 Some(text) => {
                     if socket.send(Message::text(text)).await.is_err() {
-                        return Some(NO_CODE);
+                        return Some(cut("the connection was cut"));
                     }
                     continue;
                 }
@@ -90,17 +86,17 @@ async fn read(socket: &mut WebSocketStream<Upgraded>, link: &mut Link) -> Option
             }
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map_or(1005, |frame| frame.code.into());
-                return Some(ConnectionEnd::WebSocket { code });
+                let why = format!("the server closed with code {code}");
+                return Some((ConnectionEnd::WebSocket { code }, why));
             }
             // Pings are answered by the library with the next read.
             Some(Ok(
                 Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
             )) => {}
             Some(Err(error)) => {
-                tracing::debug!(%error, "a WebSocket broke");
-                return Some(NO_CODE);
+                return Some(cut(&error.to_string()));
             }
-            None => return Some(NO_CODE),
+            None => return Some(cut("the connection was cut")),
         }
     }
 }
@@ -118,7 +114,9 @@ async fn leave(mut socket: WebSocketStream<Upgraded>) {
 }
 
 /// Closed without a close frame.
-const NO_CODE: ConnectionEnd = ConnectionEnd::WebSocket { code: 1006 };
+fn cut(why: &str) -> End {
+    (ConnectionEnd::WebSocket { code: 1006 }, why.to_owned())
+}
 
 /// No frame of a server is longer; it is what core allows an SSE message.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;

@@ -40,7 +40,9 @@ impl Step for Delay {
             while begun.elapsed() + part < whole {
                 tokio::time::sleep(part).await;
                 let fraction = begun.elapsed().as_secs_f64() / seconds;
-                context.emit_progress(fraction.min(1.0), message).await;
+                if fraction < 1.0 {
+                    context.emit_progress(fraction, message).await;
+                }
             }
             tokio::time::sleep_until(begun + whole).await;
             context.emit_progress(1.0, message).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Filter, Vars, load, unwrap_valr};
+use jaq_core::{Compiler, Ctx, Filter, Vars, load};
 use jaq_json::{Num, Val};
 use serde::Deserialize as _;
 use serde_json::{Map, Number, Value, json};
@@ -106,7 +106,7 @@ impl Transform {
             Ok(result) => result,
             Err(_panicked) => Err(StepError::new(
                 Category::Logic,
-                "the expression gave up: it asked to halt, or jq failed in it",
+                "jq failed in the expression",
             )),
         }
     }
@@ -180,7 +180,7 @@ fn evaluate(
     for subject in subjects {
         let vars = Vars::new([parameters.clone()]);
         let context = Ctx::<JustLut<Val>>::new(&filter.lut, vars);
-        for output in filter.id.run((context, read(&subject)?)).map(unwrap_valr) {
+        for output in filter.id.run((context, read(&subject)?)) {
             if over.is_cancelled() {
                 return Err(StepError::stopped("stopped"));
             }
@@ -189,7 +189,11 @@ fn evaluate(
                     "the expression gives more than {MOST} values"
                 )));
             }
-            let output = output.map_err(|error| logic(short(&error.to_string())))?;
+            // `halt` is an exception: the library's own way to unwrap it would end the server
+            let output = output.map_err(|exception| match exception.get_err() {
+                Ok(error) => logic(short(&error.to_string())),
+                Err(_halt) => logic("the expression asked to halt".to_owned()),
+            })?;
             outputs.push(to_json(&output, 0).map_err(logic)?);
         }
     }

@@ -1,101 +1,51 @@
 //! A native client on real sockets: every transport, a server that dies and comes back, and refusals.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stepcast::config::Config;
 use stepcast::context::Draft;
-use stepcast::executions::Executions;
-use stepcast::follow::{Follower, Notice, Server};
-use stepcast::log::{Budget, NewExecution};
-use stepcast::step::StepRegistry;
+use stepcast::follow::{self, Follower, Notice};
+use stepcast::log::{Budget, Stream};
 use stepcast_core::client::{self, State, Transport};
 use stepcast_core::control::{EndReason, GapReason};
 use stepcast_core::event::EventType;
 use stepcast_core::id::{Cursor, Position};
 use stepcast_core::view::RunView;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-struct Served {
-    address: SocketAddr,
-    executions: Executions,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+use crate::harness::Server;
+
+fn stream(server: &Server, id: &str) -> Arc<Stream> {
+    let id = id.parse().unwrap();
+    server.executions.log().open(&id).unwrap().unwrap()
 }
 
-impl Served {
-    async fn start(data_dir: &Path, address: Option<SocketAddr>) -> Self {
-        let config = Config {
-            data_dir: data_dir.to_owned(),
-            heartbeat_ms: 200,
-            retry_ms: 10,
-            shutdown_grace_ms: 200,
-            ..Config::default()
-        };
-        let listener = TcpListener::bind(address.unwrap_or(([127, 0, 0, 1], 0).into()))
-            .await
-            .unwrap();
-        let address = listener.local_addr().unwrap();
-        let executions = stepcast::open(config, StepRegistry::builtin()).await.unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let served = executions.clone();
-        let task = tokio::spawn(async move {
-            let shutdown = async { drop(stopped.await) };
-            stepcast::serve(listener, served, shutdown).await.unwrap();
-        });
-        Self {
-            address,
-            executions,
-            stop,
-            task,
-        }
-    }
+async fn emit(server: &Server, id: &str, event_type: EventType, data: Value) {
+    let draft = Draft {
+        event_type,
+        step_id: Some("s".into()),
+        data,
+        metadata: None,
+    };
+    stream(server, id).append(&draft).await.unwrap();
+}
 
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap();
+async fn tokens(server: &Server, id: &str, n: usize, text: &str) {
+    for _ in 0..n {
+        let data = json!({"kind": "token", "text": text});
+        emit(server, id, EventType::StepProgress, data).await;
     }
+}
 
-    fn create(&self, id: &str) {
-        let new = NewExecution {
-            id: id.parse().unwrap(),
-            pipeline: "test".into(),
-            definition: Value::Null,
-            input: json!({}),
-            created_at: 1,
-        };
-        self.executions.log().create(&new, Budget::default()).unwrap();
-    }
-
-    async fn emit(&self, id: &str, event_type: EventType, data: Value) {
-        let stream = self.executions.log().open(&id.parse().unwrap()).unwrap().unwrap();
-        let draft = Draft {
-            event_type,
-            step_id: Some("s".into()),
-            data,
-            metadata: None,
-        };
-        stream.append(&draft).await.unwrap();
-    }
-
-    async fn tokens(&self, id: &str, n: usize) {
-        for _ in 0..n {
-            self.emit(id, EventType::StepProgress, json!({"kind": "token", "text": "x"})).await;
-        }
-    }
-
-    fn follower(&self, id: &str, transports: &[Transport]) -> Follower {
-        let mut config = client::Config::new(id.parse().unwrap());
-        config.transports = transports.to_vec();
-        config.backoff_base = Duration::from_millis(20);
-        config.backoff_cap = Duration::from_millis(100);
-        config.first_byte_timeout = Duration::from_secs(10);
-        Follower::new(Server::new(&self.address.to_string()).unwrap(), config)
-    }
+fn follow(server: &Server, id: &str, transport: Transport, after: Position) -> Follower {
+    let mut config = client::Config::new(id.parse().unwrap());
+    config.after = after;
+    config.transports = vec![transport];
+    config.backoff_base = Duration::from_millis(20);
+    config.backoff_cap = Duration::from_millis(100);
+    config.first_byte_timeout = Duration::from_secs(10);
+    Follower::new(follow::Server::new(&server.address).unwrap(), config)
 }
 
 /// What a follower told until it had nothing more to tell, or `enough` said so.
@@ -110,7 +60,9 @@ impl Told {
     async fn listen(&mut self, follower: &mut Follower, enough: impl Fn(&Self) -> bool) {
         let all = async {
             while !enough(self) {
-                let Some(notice) = follower.next().await else { return };
+                let Some(notice) = follower.next().await else {
+                    return;
+                };
                 match notice {
                     Notice::Event(event) => {
                         self.view.apply(&event);
@@ -122,7 +74,9 @@ impl Told {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), all).await.expect("the follower came to no end");
+        tokio::time::timeout(Duration::from_secs(60), all)
+            .await
+            .expect("the follower came to no end");
     }
 
     fn came_by(&self, transport: Transport) -> bool {
@@ -136,52 +90,89 @@ const EACH: [Transport; 3] = Transport::LADDER;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_followed_from_its_past_through_its_present_to_its_end_by_every_transport() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), None).await;
+    let server = Server::with(|_| {}).await;
     for transport in EACH {
         let id = format!("run_{transport:?}");
-        served.create(&id);
-        served.tokens(&id, 1500).await;
-        let (mut follower, mut told) = (served.follower(&id, &[transport]), Told::default());
-        told.listen(&mut follower, |told| told.seqs.len() == 1500).await;
-        served.tokens(&id, 100).await;
-        told.listen(&mut follower, |told| told.seqs.len() == 1600).await;
-        served.emit(&id, EventType::PipelineComplete, json!({"output": 1})).await;
+        server.execution(&id, Budget::default());
+        tokens(&server, &id, 1500, "x").await;
+        let mut told = Told::default();
+        let mut follower = follow(&server, &id, transport, Position::Earliest);
+        told.listen(&mut follower, |told| told.seqs.len() == 1500)
+            .await;
+        tokens(&server, &id, 100, "x").await;
+        told.listen(&mut follower, |told| told.seqs.len() == 1600)
+            .await;
+        emit(
+            &server,
+            &id,
+            EventType::PipelineComplete,
+            json!({"output": 1}),
+        )
+        .await;
         told.listen(&mut follower, |_| false).await;
         assert!(told.seqs.iter().copied().eq(1..=1601), "{transport:?}");
-        assert_eq!(follower.state(), State::Ended { reason: EndReason::Complete }, "{transport:?}");
+        let ended = State::Ended {
+            reason: EndReason::Complete,
+        };
+        assert_eq!(follower.state(), ended, "{transport:?}");
         assert!(told.came_by(transport), "{transport:?}: {:?}", told.states);
         assert_eq!(told.view.step("s").unwrap().text.len(), 1600);
         assert_eq!(told.view.missing, 0);
     }
-    served.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_and_comes_back_costs_no_event_by_any_transport() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Served::start(folder.path(), None).await;
+    let settings = |config: &mut Config| {
+        folder.path().clone_into(&mut config.data_dir);
+        config.heartbeat_ms = 200;
+        config.retry_ms = 10;
+        config.shutdown_grace_ms = 200;
+    };
+    let first = Server::with(settings).await;
     let mut followed = Vec::new();
     for transport in EACH {
         let id = format!("run_{transport:?}");
-        first.create(&id);
-        first.tokens(&id, 50).await;
-        let (mut follower, mut told) = (first.follower(&id, &[transport]), Told::default());
-        told.listen(&mut follower, |told| told.seqs.len() == 50).await;
+        first.execution(&id, Budget::default());
+        tokens(&first, &id, 50, "x").await;
+        let mut told = Told::default();
+        let mut follower = follow(&first, &id, transport, Position::Earliest);
+        told.listen(&mut follower, |told| told.seqs.len() == 50)
+            .await;
         followed.push((id, follower, told));
     }
-    let address = first.address;
+    let address = first.address.parse().unwrap();
     first.stop().await;
     for (_, follower, told) in &mut followed {
-        told.listen(follower, |told| matches!(told.states.last(), Some(State::Waiting { .. }))).await;
+        let waits = |told: &Told| matches!(told.states.last(), Some(State::Waiting { .. }));
+        told.listen(follower, waits).await;
     }
-    let second = Served::start(folder.path(), Some(address)).await;
+    let second = Server::with(|config| {
+        settings(config);
+        config.listen = address;
+    })
+    .await;
     for (id, follower, told) in &mut followed {
-        second.tokens(id, 50).await;
-        second.emit(id, EventType::PipelineError, json!({"reason": "cancelled"})).await;
+        tokens(&second, id, 50, "x").await;
+        emit(
+            &second,
+            id,
+            EventType::PipelineError,
+            json!({"reason": "cancelled"}),
+        )
+        .await;
         told.listen(follower, |_| false).await;
-        assert!(told.seqs.iter().copied().eq(1..=101), "{id}: {:?}", told.seqs);
-        assert_eq!(follower.state(), State::Ended { reason: EndReason::Cancelled }, "{id}");
+        assert!(
+            told.seqs.iter().copied().eq(1..=101),
+            "{id}: {:?}",
+            told.seqs
+        );
+        let ended = State::Ended {
+            reason: EndReason::Cancelled,
+        };
+        assert_eq!(follower.state(), ended, "{id}");
         assert_eq!(told.view.missing, 0, "{id}");
     }
     second.stop().await;
@@ -189,101 +180,100 @@ async fn a_server_that_stops_and_comes_back_costs_no_event_by_any_transport() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_begins_in_the_middle_and_a_foreign_one_begins_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), None).await;
-    served.create("run_1");
-    served.tokens("run_1", 20).await;
-    served.emit("run_1", EventType::PipelineComplete, json!({})).await;
-    let epoch = served.executions.log().open(&"run_1".parse().unwrap()).unwrap().unwrap().epoch();
+    let server = Server::with(|_| {}).await;
+    server.execution("run_1", Budget::default());
+    tokens(&server, "run_1", 20, "x").await;
+    emit(&server, "run_1", EventType::PipelineComplete, json!({})).await;
+    let epoch = stream(&server, "run_1").epoch();
     for transport in EACH {
         for (epoch, first) in [(epoch, 16), (epoch + 1, 1)] {
-            let mut config = client::Config::new("run_1".parse().unwrap());
-            config.transports = vec![transport];
-            config.after = Position::After(Cursor { epoch, seq: 15 });
-            let server = Server::new(&served.address.to_string()).unwrap();
-            let (mut follower, mut told) = (Follower::new(server, config), Told::default());
+            let after = Position::After(Cursor { epoch, seq: 15 });
+            let mut told = Told::default();
+            let mut follower = follow(&server, "run_1", transport, after);
             told.listen(&mut follower, |_| false).await;
-            assert!(told.seqs.iter().copied().eq(first..=21), "{transport:?}: {:?}", told.seqs);
+            let all = told.seqs.iter().copied().eq(first..=21);
+            assert!(all, "{transport:?}: {:?}", told.seqs);
         }
     }
-    served.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_stops_and_says_why() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), None).await;
+    let server = Server::start().await;
     for transport in EACH {
-        let (mut follower, mut told) = (served.follower("nobody", &[transport]), Told::default());
+        let mut told = Told::default();
+        let mut follower = follow(&server, "nobody", transport, Position::Earliest);
         told.listen(&mut follower, |_| false).await;
-        assert_eq!(follower.state(), State::Refused { status: 404 }, "{transport:?}");
+        let refused = State::Refused { status: 404 };
+        assert_eq!(follower.state(), refused, "{transport:?}");
         assert!(told.seqs.is_empty());
     }
-    served.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_no_server_is_told_why_and_tries_again() {
+    let server = Server::start().await;
+    let mut followers =
+        EACH.map(|transport| follow(&server, "run_1", transport, Position::Earliest));
+    server.stop().await;
+    for follower in &mut followers {
+        let mut told = Told::default();
+        let third_wait = |told: &Told| {
+            let waits = told
+                .states
+                .iter()
+                .filter(|state| matches!(state, State::Waiting { .. }));
+            waits.count() == 3
+        };
+        told.listen(follower, third_wait).await;
+        let why = follower.trouble().unwrap().to_lowercase();
+        assert!(why.contains("refused"), "{why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_takes_its_time_is_waited_for_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), None).await;
-    served.create("run_1");
+    let server = Server::with(|_| {}).await;
     let text = "y".repeat(10_000);
     for transport in EACH {
-        let (mut follower, mut told) = (served.follower("run_1", &[transport]), Told::default());
-        let seen = usize::try_from(served.executions.log().open(&"run_1".parse().unwrap()).unwrap().unwrap().tail().last_seq).unwrap();
-        served.tokens("run_1", 1).await;
-        told.listen(&mut follower, |told| told.seqs.len() > seen).await;
-        // Ten times what sockets and queues hold, while the follower does nothing.
-        for _ in 0..2000 {
-            served.emit("run_1", EventType::StepProgress, json!({"kind": "token", "text": text})).await;
-        }
-        told.listen(&mut follower, |told| told.seqs.len() == seen + 2001).await;
-        assert!(told.seqs.iter().copied().eq(1..=seen as u64 + 2001), "{transport:?}");
+        let id = format!("run_{transport:?}");
+        server.execution(&id, Budget::default());
+        tokens(&server, &id, 1, &text).await;
+        let mut told = Told::default();
+        let mut follower = follow(&server, &id, transport, Position::Earliest);
+        told.listen(&mut follower, |told| told.seqs.len() == 1)
+            .await;
+        // Many times what sockets and queues hold, while the follower does nothing.
+        tokens(&server, &id, 2000, &text).await;
+        told.listen(&mut follower, |told| told.seqs.len() == 2001)
+            .await;
+        assert!(told.seqs.iter().copied().eq(1..=2001), "{transport:?}");
         assert_eq!(told.view.missing, 0);
     }
-    served.stop().await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_memory_log_has_dropped_is_told_as_a_gap() {
-    let config = Config {
-        store: stepcast::config::StoreKind::Memory,
-        ..Config::default()
-    };
-    let executions = stepcast::open(config, StepRegistry::builtin()).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = Served {
-        address,
-        executions: executions.clone(),
-        stop,
-        task: tokio::spawn(async move {
-            let shutdown = async { drop(stopped.await) };
-            stepcast::serve(listener, executions, shutdown).await.unwrap();
-        }),
-    };
-    let new = NewExecution {
-        id: "run_1".parse().unwrap(),
-        pipeline: "test".into(),
-        definition: Value::Null,
-        input: json!({}),
-        created_at: 1,
-    };
+    let server = Server::start().await;
     let budget = Budget {
         events: 10,
         ..Budget::default()
     };
-    let held = served.executions.log().create(&new, budget).unwrap();
-    served.tokens("run_1", 99).await;
-    served.emit("run_1", EventType::PipelineComplete, json!({})).await;
+    server.execution("run_1", budget);
+    tokens(&server, "run_1", 99, "x").await;
+    emit(&server, "run_1", EventType::PipelineComplete, json!({})).await;
     for transport in EACH {
-        let (mut follower, mut told) = (served.follower("run_1", &[transport]), Told::default());
+        let mut told = Told::default();
+        let mut follower = follow(&server, "run_1", transport, Position::Earliest);
         told.listen(&mut follower, |_| false).await;
-        assert!(told.seqs.iter().copied().eq(91..=100), "{transport:?}: {:?}", told.seqs);
+        let rest = told.seqs.iter().copied().eq(91..=100);
+        assert!(rest, "{transport:?}: {:?}", told.seqs);
         let gap = told.view.gaps.first().unwrap();
-        assert_eq!((gap.from, gap.to, gap.reason), (1, 90, GapReason::Retention), "{transport:?}");
+        let given = (gap.from, gap.to, gap.reason);
+        assert_eq!(given, (1, 90, GapReason::Retention), "{transport:?}");
     }
-    drop(held);
-    served.stop().await;
+    server.stop().await;
 }

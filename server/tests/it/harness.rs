@@ -35,15 +35,16 @@ impl Server {
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
             data_dir: directory.path().join("data"),
             pipelines: directory.path().join("pipelines"),
             ..Config::default()
         };
         change(&mut config);
+        let listener = TcpListener::bind(config.listen).await.unwrap();
         let executions = stepcast::open(config, StepRegistry::builtin())
             .await
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let service = executions.clone();

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and tells one story"
 )]
 
+mod cli;
 mod follow;
 mod harness;
 mod http;
@@ -15,6 +16,18 @@ mod log;
 mod manners;
 mod pipeline_condition;
 mod pipeline_definition;
+mod pipeline_events;
+mod pipeline_failure;
+mod pipeline_format;
+mod pipeline_harness;
+mod pipeline_property;
+mod pipeline_run;
+mod pipeline_scheduler;
 mod pipeline_template;
+mod process;
+mod step_command;
+mod step_file;
+mod step_http;
+mod step_transform;
 mod store;
 mod transport;

@@ -30,9 +30,9 @@ pub struct Execution {
     /// Its last event.
     #[serde(default)]
     pub last_seq: u64,
-    /// 0 to 1.
+    /// 0 to 1; none where the server has not followed the run.
     #[serde(default)]
-    pub progress: f64,
+    pub progress: Option<f64>,
 }
 
 /// A page of the list.

@@ -97,7 +97,10 @@ fn RunRow(id: String, list: RwSignal<List>) -> impl IntoView {
         run.with(|run| run.as_ref().map(|run| times(run, now)).unwrap_or_default())
     });
     let percent = Memo::new(move |_| {
-        run.with(|run| run.as_ref().map_or(0, |run| words::percent(run.progress)))
+        run.with(|run| {
+            run.as_ref()
+                .map_or(0, |run| words::percent(run.progress.unwrap_or_default()))
+        })
     });
     let events = Memo::new(move |_| run.with(|run| run.as_ref().map_or(0, |run| run.last_seq)));
     let (href, shown) = (run_address(&id), id.clone());

@@ -81,9 +81,9 @@ fn tell(view: &RunView, connection: State) -> Option<Told> {
             None => String::new(),
         };
         more.push_str(&format!("with {}", words::counted(view.last_seq, "event")));
-        more.push_str(match (view.missing, connection) {
-            (0, State::Ended { .. }) => ". Nothing is missing.",
-            (0, _) => ".",
+        // a hole that nobody announced does not exist: the client machine sees to that
+        more.push_str(match view.missing {
+            0 => ". Nothing is missing.",
             _ => ". Not all of them are here.",
         });
         return Some(Told {

@@ -19,7 +19,7 @@ pub fn ErrorNote(
                 {move || if retried.get() { "An earlier attempt failed" } else { "Failed" }}
                 {place} <span class="tag">{error.category}</span>
             </p>
-            <pre class="error-message" tabindex="0" aria-label="Error message">{error.message}</pre>
+            <pre class="error-message" tabindex="0" role="group" aria-label="Error message">{error.message}</pre>
         </div>
     }
 }

@@ -66,6 +66,7 @@ pub fn Events(
             <Detail store chosen/>
         </section>
     }
+    .into_any()
 }
 
 /// How much of the log is no longer in the page, and where it is.
@@ -93,7 +94,11 @@ fn Rows(store: Store, chosen: RwSignal<Option<usize>>) -> impl IntoView {
     let height = RwSignal::new(DEFAULT_HEIGHT);
     let (following, follow) = signal(true);
     let len = Memo::new(move |_| store.log(|log| log.len()));
-    let range = Memo::new(move |_| visible(top.get(), height.get(), len.get()));
+    let range = Memo::new(move |_| {
+        // what follows is drawn at the end at once: the scroll event comes a frame later
+        let top = if following.get() { i32::MAX } else { top.get() };
+        visible(top, height.get(), len.get())
+    });
     let rows = move || {
         let (from, to) = range.get();
         store.log(|log| {
@@ -119,13 +124,9 @@ fn Rows(store: Store, chosen: RwSignal<Option<usize>>) -> impl IntoView {
     };
     Effect::new(move |_| {
         len.track();
-        if following.get() {
-            // after the new height is in the page
-            request_animation_frame(move || {
-                if let Some(list) = list.try_get_untracked().flatten() {
-                    list.set_scroll_top(list.scroll_height());
-                }
-            });
+        if let (true, Some(list)) = (following.get(), list.get()) {
+            height.set(list.client_height());
+            list.set_scroll_top(i32::MAX);
         }
     });
     let on_key = move |event: KeyboardEvent| {

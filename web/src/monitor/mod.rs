@@ -134,6 +134,7 @@ pub fn MonitorView(
             <p class="sr-only" role="status" aria-live="polite">{spoken}</p>
         </article>
     }
+    .into_any()
 }
 
 /// The button that asks for the run to be cancelled, as long as it runs.
@@ -155,7 +156,7 @@ fn Cancel(store: Store, on_cancel: Callback<()>) -> impl IntoView {
     view! {
         <button
             class="danger" type="button" data-testid="cancel"
-            class:hidden=move || ended.get() disabled=move || asked.get() || ended.get() on:click=click
+            class:gone=move || ended.get() disabled=move || asked.get() || ended.get() on:click=click
         >{move || if asked.get() { "Cancelling…" } else { "Cancel run" }}</button>
     }
 }

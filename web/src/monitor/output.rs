@@ -206,6 +206,7 @@ fn Children(place: Place) -> AnyView {
 fn preview(value: &Value) -> String {
     match value {
         Value::Array(items) => words::counted(items.len() as u64, "item"),
+        Value::Object(fields) if fields.is_empty() => "empty".to_owned(),
         Value::Object(fields) => {
             let mut line = fields
                 .keys()

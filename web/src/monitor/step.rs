@@ -71,6 +71,7 @@ pub fn StepItem(
             </div>
         </li>
     }
+    .into_any()
 }
 
 /// How long the step took, or has taken so far.

@@ -3,6 +3,7 @@
 use leptos::html;
 use leptos::prelude::*;
 use stepcast_core::view::{MAX_TEXT_BYTES, StepView};
+use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, Text};
 
 use crate::store::Step;
@@ -17,29 +18,41 @@ pub fn StreamedText(
     let (following, follow) = signal(true);
     let first = step.peek(|step| (step.text.clone(), Place::of(step)));
     let (text, place) = first.unwrap_or_default();
-    let tail = StoredValue::new_local(Tail { place, node: None });
+    let tail = StoredValue::new_local(Tail {
+        place,
+        ..Tail::default()
+    });
     let dropped = step.memo(|step| step.text_dropped > 0);
 
     Effect::new(move |_| {
         let Some(area) = area.get() else { return };
+        tail.update_value(|tail| tail.adopt(&area));
         step.read(|step| tail.update_value(|tail| tail.catch_up(&area, step)));
         if following.get() {
             area.set_scroll_top(area.scroll_height());
         }
     });
+    let seen = StoredValue::new(0_i32);
     let on_scroll = move |_| {
-        if let Some(area) = area.get_untracked() {
-            let end = area.scroll_height() - area.client_height();
-            follow.set(area.scroll_top() >= end - SLACK);
+        let Some(area) = area.get_untracked() else {
+            return;
+        };
+        let (now, before) = (area.scroll_top(), seen.get_value());
+        seen.set_value(now);
+        // text that arrives between a scroll and its event must not look like the reader's own move
+        if now >= area.scroll_height() - area.client_height() - SLACK {
+            follow.set(true);
+        } else if now < before {
+            follow.set(false);
         }
     };
     let label = format!("Text of {}", step.id());
     view! {
-        <div class="text" data-testid="step-text">
+        <div class="text">
             <Show when=move || dropped.get()>
                 <p class="text-dropped">"The beginning is no longer kept here."</p>
             </Show>
-            <div class="text-area" node_ref=area on:scroll=on_scroll tabindex="0" role="region" aria-label=label>
+            <div class="text-area" data-testid="step-text" node_ref=area on:scroll=on_scroll tabindex="0" role="region" aria-label=label>
                 <div>{text}</div>
             </div>
             <button
@@ -82,9 +95,20 @@ struct Tail {
     place: Place,
     /// The block that is still appended to.
     node: Option<Text>,
+    adopted: bool,
 }
 
 impl Tail {
+    /// Goes on, once, with the block that was drawn with the component.
+    fn adopt(&mut self, area: &HtmlElement) {
+        if !std::mem::replace(&mut self.adopted, true) {
+            let drawn = area
+                .last_element_child()
+                .and_then(|block| block.last_child());
+            self.node = drawn.and_then(|node| node.dyn_into().ok());
+        }
+    }
+
     /// Brings the page up to the step's text.
     fn catch_up(&mut self, area: &HtmlElement, step: &StepView) {
         let place = Place::of(step);
@@ -101,34 +125,41 @@ impl Tail {
         self.place = place;
     }
 
-    /// Appends to the open block, and closes it at the first line end where it is long: a long text is not
-    /// laid out anew with each token.
+    /// Appends to the open block, and closes it where it is long: a long text is not laid out anew with
+    /// each token.
     fn append(&mut self, area: &HtmlElement, mut text: &str) {
         while !text.is_empty() {
-            let node = match self.node.take() {
-                Some(node) => node,
-                None => match open_block(area) {
-                    Some(node) => node,
-                    None => return,
-                },
+            let Some(node) = self.node.take().or_else(|| open_block(area)) else {
+                return;
             };
-            let held = node.length() as usize;
-            let line_end = text
-                .bytes()
-                .enumerate()
-                .position(|(at, byte)| byte == b'\n' && held + at >= BLOCK_CHARS);
-            let (head, rest) = line_end.map_or((text, None), |at| {
-                let (head, rest) = text.split_at(at);
-                (head, rest.strip_prefix('\n'))
-            });
+            let (head, rest) = text.split_at(block_end(node.length() as usize, text));
             // fails only beyond 2^32 characters
             let _full = node.append_data(head);
-            if rest.is_none() {
+            if rest.is_empty() && !is_closed(node.length() as usize, head) {
                 self.node = Some(node);
             }
-            text = rest.unwrap_or_default();
+            text = rest;
         }
     }
+}
+
+/// How much of `text` goes into a block that holds `held` characters.
+fn block_end(held: usize, text: &str) -> usize {
+    let mut at = held;
+    for (index, c) in text.char_indices() {
+        at += 1;
+        let end = index + c.len_utf8();
+        if is_closed(at, text.get(..end).unwrap_or_default()) {
+            return end;
+        }
+    }
+    text.len()
+}
+
+/// Whether a block of so many characters that ends with this text is full: at a line end, or, where no line
+/// ends for long, at a space.
+fn is_closed(held: usize, text: &str) -> bool {
+    held >= BLOCK_CHARS && text.ends_with('\n') || held >= 2 * BLOCK_CHARS && text.ends_with(' ')
 }
 
 /// A new block at the end of the area.
@@ -142,13 +173,22 @@ fn open_block(area: &HtmlElement) -> Option<Text> {
 }
 
 /// A block of so many characters is closed at the next line end.
-const BLOCK_CHARS: usize = 8 << 10;
+const BLOCK_CHARS: usize = 4 << 10;
 /// This near to the end, in pixels, counts as at the end.
 const SLACK: i32 = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_ends_with_a_line_or_far_on_with_a_word() {
+        assert_eq!(block_end(0, "a\nb"), 3);
+        assert_eq!(block_end(BLOCK_CHARS, "a b\nc"), 4);
+        assert_eq!(block_end(2 * BLOCK_CHARS, "ü b\nc"), 3);
+        assert_eq!(block_end(2 * BLOCK_CHARS, "abc"), 3);
+        assert!(!is_closed(2 * BLOCK_CHARS, "abc"));
+    }
 
     #[test]
     fn only_what_is_new_is_appended() {

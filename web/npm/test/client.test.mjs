@@ -1,0 +1,115 @@
+// The client against a server on loopback that drops it in the middle.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+
+import { StreamClient, StreamRefusedError } from "stepcast";
+
+const ID = "run_1";
+
+const event = (seq, event_type, data = {}, step_id = undefined) => ({
+  event_type,
+  execution_id: ID,
+  step_id,
+  seq,
+  timestamp: "2025-10-22T10:30:00.000Z",
+  data,
+});
+
+const LOG = [
+  event(1, "pipeline_start", { pipeline: { name: "Words", steps: [{ id: "a", kind: "llm" }] } }),
+  event(2, "step_start", { kind: "llm", iteration: 1, attempt: 1 }, "a"),
+  event(3, "step_progress", { kind: "token", text: "grüße " }, "a"),
+  event(4, "step_progress", { kind: "token", text: "🎈" }, "a"),
+  event(5, "step_complete", { output: { n: 1 }, duration_ms: 1 }, "a"),
+  event(6, "pipeline_complete", { output: {}, duration_ms: 2 }),
+];
+
+// Serves SSE, three events a connection, so that a client has to come back for the rest.
+async function serve(t) {
+  const asked = [];
+  const server = createServer((request, response) => {
+    const url = new URL(request.url, "http://localhost");
+    asked.push(url.pathname + url.search);
+    if (url.pathname !== `/stream/pipeline/${ID}`) {
+      response.writeHead(404, { "content-type": "application/problem+json" }).end("{}");
+      return;
+    }
+    const after = Number((url.searchParams.get("last_event_id") ?? "7.0").split(".")[1]);
+    const say = (name, data, id = "") => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n${id}\n`);
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    say("control", {
+      control: "hello",
+      execution_id: ID,
+      epoch: 7,
+      earliest: 1,
+      last_seq: LOG.length,
+      heartbeat_ms: 1000,
+      retry_ms: 1,
+    });
+    for (const one of LOG.slice(after, after + 3)) say(one.event_type, one, `id: 7.${one.seq}\n`);
+    if (after + 3 >= LOG.length) {
+      say("control", { control: "closed", execution_id: ID, last_seq: LOG.length, reason: "complete" });
+    }
+    response.end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return { url: `http://127.0.0.1:${server.address().port}`, asked };
+}
+
+const json = (value) => JSON.parse(JSON.stringify(value));
+
+test("a client that is cut off comes back at its cursor, and gets each event once", async (t) => {
+  const { url, asked } = await serve(t);
+  const states = [];
+  const client = new StreamClient({
+    url,
+    executionId: ID,
+    transports: ["sse"],
+    onState: (state) => states.push(state.kind),
+  });
+  assert.equal(client.state.kind, "idle");
+  const events = [];
+  for await (const one of client) events.push(one);
+  assert.deepEqual(events, json(LOG));
+  assert.deepEqual(asked, [`/stream/pipeline/${ID}`, `/stream/pipeline/${ID}?last_event_id=7.3`]);
+  assert.equal(client.cursor, "7.6");
+  assert.deepEqual(client.state, { kind: "ended", reason: "complete" });
+  assert.equal(client.view().steps[0].text, "grüße 🎈");
+  assert.ok(states.includes("waiting"), states.join(" "));
+});
+
+test("a client goes on from a cursor that was kept", async (t) => {
+  const { url } = await serve(t);
+  const events = [];
+  for await (const one of new StreamClient({ url, executionId: ID, transports: ["sse"], after: "7.4" })) {
+    events.push(one.seq);
+  }
+  assert.deepEqual(events, [5, 6]);
+});
+
+test("a refusal ends the loop with its status", async (t) => {
+  const { url } = await serve(t);
+  const client = new StreamClient({ url, executionId: "other", transports: ["sse"] });
+  await assert.rejects(
+    async () => {
+      for await (const one of client) assert.fail(JSON.stringify(one));
+    },
+    (error) => error instanceof StreamRefusedError && error.status === 404,
+  );
+});
+
+test("an aborted signal closes the client, and ends the loop", async (t) => {
+  const { url } = await serve(t);
+  const controller = new AbortController();
+  const client = new StreamClient({ url, executionId: ID, transports: ["sse"], signal: controller.signal });
+  const events = [];
+  for await (const one of client) {
+    events.push(one.seq);
+    controller.abort();
+  }
+  assert.equal(client.state.kind, "stopped");
+  assert.ok(events.length < LOG.length);
+});
