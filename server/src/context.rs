@@ -30,6 +30,9 @@ pub enum EmitError {
     /// The execution has had its terminal event.
     #[error("the execution has ended: nothing can be added to it")]
     Ended,
+    /// The event's type is not a word of `a-z 0-9 _`.
+    #[error("an event type is a word of a-z, 0-9 and _")]
+    EventType,
     /// The log cannot take more: the disk is full, or the store failed.
     #[error("the log cannot be written: {0}")]
     Store(String),
