@@ -13,7 +13,7 @@ use crate::log::Record;
 
 /// Writes SSE for a program that has an HTTP response of its own: whatever has gathered goes out as one chunk.
 ///
-/// The server's own endpoint is [`crate::transport::sse`], which adds heartbeats, filters and hand-over.
+/// The server's own endpoint, `/stream/pipeline/{execution_id}`, adds heartbeats, filters and hand-over.
 #[derive(Debug)]
 pub struct SseSubscriber {
     execution_id: ExecutionId,

@@ -12,7 +12,7 @@ use crate::log::Record;
 
 /// Writes to a WebSocket that a program of yours has accepted.
 ///
-/// The server's own endpoint is [`crate::transport::ws`], which adds heartbeats, filters and subscriptions.
+/// The server's own endpoint, `/ws/pipeline/{execution_id}`, adds heartbeats, filters and subscriptions.
 #[derive(Debug)]
 pub struct WebSocketSubscriber<S> {
     execution_id: ExecutionId,
