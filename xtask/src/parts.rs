@@ -195,6 +195,7 @@ fn wasm(tally: &mut Tally) -> Result<()> {
 }
 
 fn web_tests(tally: &mut Tally) -> Result<()> {
+    tally.follow(cargo().args(["test", "-p", "stepcast-web", "--no-fail-fast"]))?;
     tally.follow(wasm_runner(&mut cargo())?.args([
         "test",
         "-p",
@@ -207,7 +208,7 @@ fn web_tests(tally: &mut Tally) -> Result<()> {
 
 fn npm_package(tally: &mut Tally) -> Result<()> {
     npm::build()?;
-    node_tests(tally, "web/npm", &[])
+    node_tests(tally, "web/npm/test", &[])
 }
 
 fn trunk(tally: &mut Tally) -> Result<()> {

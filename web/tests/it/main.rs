@@ -1,4 +1,6 @@
-//! What the monitor shows in each state: rendered to HTML, without a browser.
-#![cfg(not(target_family = "wasm"))]
+//! The monitor in each state, rendered to HTML without a browser; and on wasm32 what needs a JavaScript host.
 
+#[cfg(target_family = "wasm")]
+mod host;
+#[cfg(not(target_family = "wasm"))]
 mod monitor;
