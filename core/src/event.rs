@@ -16,7 +16,7 @@ pub enum EventType {
     PipelineStart,
     /// A step begins an iteration.
     StepStart,
-    /// What happens inside a step: a fraction, tokens, a retry, a log line. See [`crate::progress`].
+    /// What happens inside a step: a fraction, tokens, a retry, a log line; `docs/protocol.md` has the shapes.
     StepProgress,
     /// A step has produced output.
     StepOutput,

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const TARGET = process.env.STEPCAST_TARGET ?? path.join(ROOT, "target");
-const BINARY = process.env.STEPCAST_BIN ?? path.join(TARGET, "debug/stepcast");
+export const BINARY = process.env.STEPCAST_BIN ?? path.join(TARGET, "debug/stepcast");
 
 // A folder that is removed when the test ends.
 export async function temporaryFolder(t) {

@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
+use crate::error::Problem;
+
 /// The files that `cargo xtask web` or `trunk build` put into `dist/`. A build without them serves a page that
 /// says how to make them.
 #[derive(Embed)]
@@ -12,9 +14,12 @@ use rust_embed::{Embed, EmbeddedFile};
 #[allow_missing = true]
 struct Dist;
 
-/// Serves the dashboard's files; every path without a dot is the page itself.
+/// Serves the dashboard's files; every path without a dot is the page itself, but not where the API lives.
 pub(crate) async fn serve(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
+    if ["api", "stream", "ws"].contains(&path.split('/').next().unwrap_or_default()) {
+        return Problem::new(StatusCode::NOT_FOUND, "There is no such resource.").into_response();
+    }
     let name = if path.is_empty() || !path.contains('.') {
         "index.html"
     } else {

@@ -1,13 +1,16 @@
 //! Executions: created, started, watched, cancelled, and ended honestly whatever happens.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt as _;
 use serde_json::{Map, Value, json};
 use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
 use stepcast_core::view::RunView;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,8 +40,25 @@ struct Inner {
     /// Executions under way in this process.
     running: Mutex<HashMap<ExecutionId, Running>>,
     tasks: TaskTracker,
+    /// WebSockets: HTTP itself does not wait for them.
+    sockets: TaskTracker,
+    /// One for each run that may be under way, blocking ones too.
+    slots: Arc<Semaphore>,
     /// Set when the process stops: runs are abandoned, and end as `interrupted` at the next start.
     stopping: CancellationToken,
+}
+
+/// An execution that is being started, run or ended here; nobody else may meanwhile.
+struct Claim {
+    executions: Executions,
+    id: ExecutionId,
+    cancel: CancellationToken,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.executions.runs().remove(&self.id);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +115,7 @@ impl Executions {
         config: Config,
     ) -> Result<Self, StoreError> {
         let catalog = Catalog::new(config.pipelines.clone());
+        let slots = config.max_running.min(Semaphore::MAX_PERMITS);
         let inner = Inner {
             log,
             registry: Arc::new(registry),
@@ -103,6 +124,8 @@ impl Executions {
             metrics: MetricsSubscriber::default(),
             running: Mutex::default(),
             tasks: TaskTracker::new(),
+            sockets: TaskTracker::new(),
+            slots: Arc::new(Semaphore::new(slots)),
             stopping: CancellationToken::new(),
         };
         let executions = Self(Arc::new(inner));
@@ -164,9 +187,15 @@ impl Executions {
         &self.0.stopping
     }
 
-    /// Executions under way.
+    /// The WebSockets that are open.
+    pub(crate) fn sockets(&self) -> &TaskTracker {
+        &self.0.sockets
+    }
+
+    /// Runs under way.
     pub fn running(&self) -> usize {
-        self.runs().len()
+        let slots = self.0.config.max_running.min(Semaphore::MAX_PERMITS);
+        slots.saturating_sub(self.0.slots.available_permits())
     }
 
     /// Checks a request, and makes its execution known. It waits for [`Executions::start`].
@@ -176,7 +205,7 @@ impl Executions {
     pub async fn create(&self, request: Request) -> Result<ExecutionId, Problem> {
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let prepared = self.prepare(request.pipeline, request.input)?;
-        self.enter(&id, &prepared)?;
+        self.enter(&id, &prepared).await?;
         Ok(id)
     }
 
@@ -185,12 +214,16 @@ impl Executions {
     /// # Errors
     /// As there, and 429 where too many are under way.
     pub async fn create_and_start(&self, request: Request) -> Result<ExecutionId, Problem> {
-        self.check_room()?;
+        let slot = self.slot()?;
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let prepared = self.prepare(request.pipeline, request.input)?;
-        let stream = self.enter(&id, &prepared)?;
-        self.launch(stream, prepared)?;
-        Ok(id)
+        let this = self.clone();
+        self.detached(async move {
+            let stream = this.enter(&id, &prepared).await?;
+            this.launch(stream, prepared, slot).await?;
+            Ok(id)
+        })
+        .await
     }
 
     /// Starts an execution that was created and not started.
@@ -198,7 +231,7 @@ impl Executions {
     /// # Errors
     /// 404 where there is none, 409 where it was started, 429 where too many are under way.
     pub async fn start(&self, id: &ExecutionId) -> Result<(), Problem> {
-        self.check_room()?;
+        let slot = self.slot()?;
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
         let (definition, input) = self
             .0
@@ -222,7 +255,9 @@ impl Executions {
             .log
             .open(id)?
             .ok_or_else(Problem::unknown_execution)?;
-        self.launch(stream, prepared)
+        let this = self.clone();
+        self.detached(async move { this.launch(stream, prepared, slot).await })
+            .await
     }
 
     /// Runs a pipeline and waits for its result, as the plan's fallback: the same path, and no log kept.
@@ -233,7 +268,7 @@ impl Executions {
         &self,
         request: Request,
     ) -> Result<(ExecutionId, RunResult), Problem> {
-        self.check_room()?;
+        let _slot = self.slot()?;
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let prepared = self.prepare(request.pipeline, request.input)?;
         let cancel = self.0.stopping.child_token();
@@ -261,12 +296,22 @@ impl Executions {
             .log
             .open(id)?
             .ok_or_else(Problem::unknown_execution)?;
-        if row.status != ExecutionStatus::Pending {
-            return Err(Problem::new(
+        let ended = || {
+            Problem::new(
                 axum::http::StatusCode::CONFLICT,
                 "The execution has ended already.",
-            ));
+            )
+        };
+        if row.status != ExecutionStatus::Pending {
+            return Err(ended());
         }
+        let Ok(_claim) = self.claim(&stream) else {
+            // started or cancelled since the first look
+            let runs = self.runs();
+            let running = runs.get(id).ok_or_else(ended)?;
+            running.cancel.cancel();
+            return Ok(());
+        };
         stream
             .append(&terminal_error(
                 "cancelled",
@@ -282,7 +327,11 @@ impl Executions {
     /// # Errors
     /// Where the log cannot be read.
     pub fn find(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
-        self.0.log.store().find(id)
+        let mut found = self.0.log.store().find(id)?;
+        if let Some(row) = &mut found {
+            self.0.log.refresh(row);
+        }
+        Ok(found)
     }
 
     /// Executions, newest first.
@@ -290,7 +339,9 @@ impl Executions {
     /// # Errors
     /// Where the log cannot be read.
     pub fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.0.log.store().list(query)
+        let mut rows = self.0.log.store().list(query)?;
+        rows.iter_mut().for_each(|row| self.0.log.refresh(row));
+        Ok(rows)
     }
 
     /// The view of an execution, as far as its log goes now.
@@ -341,14 +392,31 @@ impl Executions {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check_room(&self) -> Result<(), Problem> {
-        if self.running() >= self.0.config.max_running {
-            return Err(Problem::too_many(
+    fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.0.slots.clone().try_acquire_owned().map_err(|_full| {
+            Problem::too_many(
                 "Too many runs are under way; the setting is max_running.",
                 5,
-            ));
-        }
-        Ok(())
+            )
+        })
+    }
+
+    /// Goes on to its end although the caller leaves: nothing is left half started.
+    async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.0.tasks.spawn(work).await.map_err(broken)?
+    }
+
+    /// Writes to the store, which may wait for the disk, off the threads that serve others.
+    async fn storing<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Log) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let this = self.clone();
+        let written = tokio::task::spawn_blocking(move || write(&this.0.log));
+        Ok(written.await.map_err(broken)??)
     }
 
     fn prepare(
@@ -420,13 +488,21 @@ impl Executions {
         Ok(folder)
     }
 
-    fn enter(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Arc<Stream>, Problem> {
+    /// How much of an execution of this pipeline is held in memory.
+    fn budget(&self, pipeline: &Pipeline) -> Budget {
         let config = &self.0.config;
-        let events = prepared
-            .pipeline
-            .streaming()
-            .buffer_size
-            .unwrap_or(config.buffer_size);
+        Budget {
+            events: pipeline
+                .streaming()
+                .buffer_size
+                .unwrap_or(config.buffer_size),
+            bytes: config.buffer_bytes,
+            ..Budget::default()
+        }
+    }
+
+    async fn enter(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Arc<Stream>, Problem> {
+        let budget = self.budget(&prepared.pipeline);
         let new = NewExecution {
             id: id.clone(),
             pipeline: prepared.name.clone(),
@@ -434,45 +510,42 @@ impl Executions {
             input: Value::Object(prepared.input.clone()),
             created_at: unix_millis(),
         };
-        Ok(self.0.log.create(
-            &new,
-            Budget {
-                events,
-                bytes: config.buffer_bytes,
-                ..Budget::default()
-            },
-        )?)
+        self.storing(move |log| log.create(&new, budget)).await
     }
 
-    fn launch(&self, stream: Arc<Stream>, prepared: Prepared) -> Result<(), Problem> {
+    fn claim(&self, stream: &Arc<Stream>) -> Result<Claim, Problem> {
         let (id, cancel) = (stream.id().clone(), CancellationToken::new());
-        {
-            let mut runs = self.runs();
-            let started = stream.tail().last_seq > 0 || stream.tail().ended.is_some();
-            if started || runs.contains_key(&id) {
-                return Err(Problem::new(
-                    axum::http::StatusCode::CONFLICT,
-                    "The execution has been started already.",
-                ));
-            }
-            let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
-            runs.insert(
-                id.clone(),
-                Running {
-                    cancel: cancel.clone(),
-                    view,
-                },
-            );
+        let mut runs = self.runs();
+        if stream.has_begun() || runs.contains_key(&id) {
+            return Err(Problem::new(
+                axum::http::StatusCode::CONFLICT,
+                "The execution has been started already.",
+            ));
         }
-        if let Err(error) =
-            self.0
-                .log
-                .store()
-                .set_status(stream.key(), ExecutionStatus::Running, unix_millis())
-        {
-            self.runs().remove(&id);
-            return Err(error.into());
-        }
+        let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
+        let running = Running {
+            cancel: cancel.clone(),
+            view,
+        };
+        runs.insert(id.clone(), running);
+        Ok(Claim {
+            executions: self.clone(),
+            id,
+            cancel,
+        })
+    }
+
+    async fn launch(
+        &self,
+        stream: Arc<Stream>,
+        prepared: Prepared,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), Problem> {
+        let claim = self.claim(&stream)?;
+        stream.set_budget(self.budget(&prepared.pipeline));
+        let (key, now) = (stream.key(), unix_millis());
+        self.storing(move |log| log.store().set_status(key, ExecutionStatus::Running, now))
+            .await?;
         let this = self.clone();
         self.0.tasks.spawn(async move {
             let context = StreamingContext::new(stream);
@@ -482,17 +555,18 @@ impl Executions {
                 context.ends_only()
             };
             context.subscribe(Box::new(this.0.metrics.clone()));
-            let options = this.options(&prepared, cancel);
+            let options = this.options(&prepared, claim.cancel.clone());
             let run = pipeline::run(prepared.pipeline, prepared.input, context.clone(), options);
             tokio::select! {
                 biased;
                 () = this.0.stopping.cancelled() => {}
-                result = run => {
-                    tracing::info!(execution_id = %id, status = ?result.status, "run ended");
+                result = AssertUnwindSafe(run).catch_unwind() => {
+                    let status = result.ok().map(|result| result.status);
+                    tracing::info!(execution_id = %claim.id, ?status, "run ended");
                     this.close(&context).await;
                 }
             }
-            this.runs().remove(&id);
+            drop((claim, slot));
         });
         Ok(())
     }
@@ -557,6 +631,14 @@ impl Folded {
             tokio::task::yield_now().await;
         }
     }
+}
+
+fn broken(error: tokio::task::JoinError) -> Problem {
+    tracing::error!(%error, "a task was lost");
+    Problem::new(
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        "The server failed; its own log says why.",
+    )
 }
 
 pub(crate) fn random_id() -> ExecutionId {

@@ -17,6 +17,7 @@ pub mod context;
 pub mod error;
 pub mod executions;
 pub mod follow;
+mod guard;
 mod listener;
 pub mod log;
 pub mod pipeline;
@@ -83,12 +84,19 @@ pub async fn serve(
     };
     let server = axum::serve(listener, router::router(executions.clone()))
         .with_graceful_shutdown(on_shutdown);
+    let sockets = executions.sockets().clone();
+    let served = async move {
+        server.await?;
+        sockets.close();
+        sockets.wait().await;
+        Ok::<(), io::Error>(())
+    };
     let out_of_time = async {
         stopped.cancelled().await;
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        served = server.into_future() => served?,
+        served = served => served?,
         () = out_of_time => tracing::warn!("some connections did not close in time"),
     }
     executions.stop().await;

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stepcast_core::control::GapReason;
 use stepcast_core::id::{Cursor, ExecutionId};
-use stepcast_core::wire::page::{Page, PageEnd, PageGap};
+use stepcast_core::wire::page::{self, PageEnd, PageGap};
 
+use super::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
-use crate::log::{Reader, Record};
+use crate::log::{Page, Reader, Record};
 use crate::transport::parameters::{self, Selection};
 
 /// What it takes beside the selection.
@@ -41,7 +42,7 @@ pub(crate) async fn page(
         .ok_or_else(Problem::unknown_execution)?;
     let start = parameters::start(selection.after, stream.epoch(), stream.tail().last_seq)?;
     let mut reader = Reader::new(stream.clone(), start.after);
-    if let Some(wait) = parameters.wait_ms {
+    if let (Some(wait), None) = (parameters.wait_ms, start.void) {
         let wait = Duration::from_millis(wait.min(LONGEST_WAIT_MS));
         tokio::select! {
             _ = reader.grown() => {}
@@ -53,7 +54,12 @@ pub(crate) async fn page(
         .limit
         .unwrap_or(DEFAULT_LIMIT)
         .clamp(1, LARGEST_LIMIT);
-    let read = reader.read(limit).await?;
+    let mut read = reader.read(limit).await?;
+    if start.void.is_some() && read.gap.is_some() {
+        // one gap a page: the next one tells of what this log has dropped
+        read = Page::default();
+        reader.seek(start.after);
+    }
     let retention = read.gap.map(|(from, to)| PageGap {
         from,
         to,
@@ -68,7 +74,7 @@ pub(crate) async fn page(
         .filter_map(|record| serde_json::from_str(record.json()).ok())
         .collect();
     let earliest = row.earliest.max(read.gap.map_or(1, |(_, to)| to + 1));
-    let page = Page {
+    let page = page::Page {
         execution_id: id,
         epoch: stream.epoch(),
         earliest,

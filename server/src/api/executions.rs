@@ -1,7 +1,7 @@
 //! `/api/executions`: start, list, show, cancel.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use stepcast_core::id::ExecutionId;
 use stepcast_core::time::Timestamp;
 
 use super::body::Body;
+use super::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::{Definition, Executions, Request};
 use crate::log::{ExecutionRow, ExecutionStatus, ListQuery};

@@ -4,4 +4,5 @@ pub(crate) mod body;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod health;
+pub(crate) mod parts;
 pub(crate) mod pipelines;

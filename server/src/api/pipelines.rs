@@ -1,11 +1,12 @@
 //! `/api/pipelines`: what can be started, and whether a definition would load.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::body::Body;
+use super::parts::Path;
 use crate::catalog::Stored;
 use crate::error::Problem;
 use crate::executions::{Executions, flaws};

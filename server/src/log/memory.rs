@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use serde_json::Value;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
-use super::lock;
 use super::record::Record;
 use super::store::{
     Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
 };
+use super::{KEPT_IN_MEMORY, lock};
 
 /// Executions by number, with what each was started with.
 type Rows = BTreeMap<i64, (ExecutionRow, Value, Value)>;
@@ -66,6 +66,7 @@ impl Store for MemoryStore {
             earliest: 1,
             last_seq: 0,
         };
+        forget(&mut rows);
         rows.insert(
             key,
             (row.clone(), new.definition.clone(), new.input.clone()),
@@ -98,6 +99,9 @@ impl Store for MemoryStore {
         unix_millis: u64,
     ) -> Result<(), StoreError> {
         if let Some((row, ..)) = lock(&self.rows).get_mut(&key) {
+            if row.ended_at.is_some() {
+                return Ok(());
+            }
             row.status = status;
             if status == ExecutionStatus::Running {
                 row.started_at.get_or_insert(unix_millis);
@@ -136,5 +140,16 @@ impl Store for MemoryStore {
         Ok(lock(&self.rows)
             .get(&key)
             .map(|(_, definition, input)| (definition.clone(), input.clone())))
+    }
+}
+
+/// Makes room for one more: the oldest that has ended goes.
+fn forget(rows: &mut Rows) {
+    if rows.len() < KEPT_IN_MEMORY {
+        return;
+    }
+    let ended = rows.iter().find(|(_, (row, ..))| row.ended_at.is_some());
+    if let Some(oldest) = ended.map(|(key, _)| *key) {
+        rows.remove(&oldest);
     }
 }

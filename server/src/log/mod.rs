@@ -22,7 +22,7 @@ pub use self::reader::{Page, Reader};
 pub use self::record::Record;
 pub use self::sqlite::{Durability, SqliteStore};
 pub use self::store::{
-    Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, Store, StoreError,
+    Batch, Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
 };
 pub use self::stream::{Budget, Stream, Tail};
 use self::writer::Writer;
@@ -34,9 +34,15 @@ pub struct Log {
     /// None where the store commits at once.
     writer: Option<Writer>,
     /// Streams that somebody holds. A stream that nobody holds costs nothing.
-    streams: Mutex<HashMap<ExecutionId, Weak<Stream>>>,
+    streams: Mutex<Streams>,
     /// Where the ring is all there is, the newest streams are held, [`KEPT_IN_MEMORY`] of them.
     kept: Mutex<VecDeque<Arc<Stream>>>,
+}
+
+type Streams = HashMap<ExecutionId, Weak<Stream>>;
+
+fn live(streams: &Streams, id: &ExecutionId) -> Option<Arc<Stream>> {
+    streams.get(id).and_then(Weak::upgrade)
 }
 
 /// How many executions a log in memory remembers.
@@ -64,8 +70,14 @@ impl Log {
     /// # Errors
     /// [`StoreError::Exists`] where the id is taken.
     pub fn create(&self, new: &NewExecution, budget: Budget) -> Result<Arc<Stream>, StoreError> {
-        let row = self.store.create(new)?;
-        Ok(self.enter(row, budget))
+        let created = self.store.create(new)?;
+        let mut streams = lock(&self.streams);
+        if let Some(stream) = live(&streams, &new.id) {
+            stream.set_budget(budget);
+            return Ok(stream);
+        }
+        let row = self.store.find(&new.id)?.unwrap_or(created);
+        Ok(self.enter(&mut streams, row, budget))
     }
 
     /// Opens the stream of an execution that exists, live or ended.
@@ -73,13 +85,13 @@ impl Log {
     /// # Errors
     /// Where the store fails.
     pub fn open(&self, id: &ExecutionId) -> Result<Option<Arc<Stream>>, StoreError> {
-        if let Some(stream) = lock(&self.streams).get(id).and_then(Weak::upgrade) {
+        let mut streams = lock(&self.streams);
+        if let Some(stream) = live(&streams, id) {
             return Ok(Some(stream));
         }
-        Ok(self
-            .store
-            .find(id)?
-            .map(|row| self.enter(row, Budget::default())))
+        // Read under the lock: a stream that came and went after an earlier read would make the row a stale one.
+        let found = self.store.find(id)?;
+        Ok(found.map(|row| self.enter(&mut streams, row, Budget::default())))
     }
 
     /// Waits until everything appended so far is committed, then stops the writer.
@@ -87,20 +99,28 @@ impl Log {
         if let Some(writer) = &self.writer {
             writer.close();
         }
+        self.store.close();
     }
 
-    fn enter(&self, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
-        let mut streams = lock(&self.streams);
-        if let Some(stream) = streams.get(&row.id).and_then(Weak::upgrade) {
-            return stream;
+    /// Brings a row up to what is known of a stream that somebody holds, which may be ahead of the store.
+    pub fn refresh(&self, row: &mut ExecutionRow) {
+        let stream = live(&lock(&self.streams), &row.id);
+        if let Some(stream) = &stream {
+            row.last_seq = row.last_seq.max(stream.tail().last_seq);
         }
+        if self.store.commits_at_once() {
+            let first = stream.map(|stream| stream.ring_start());
+            row.earliest = first.unwrap_or(row.last_seq + 1);
+        }
+    }
+
+    fn enter(&self, streams: &mut Streams, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
         if streams.len() > 64 && streams.len().is_power_of_two() {
             streams.retain(|_, stream| stream.strong_count() > 0);
         }
         let queue = self.writer.as_ref().map(Writer::queue);
         let stream = Arc::new(Stream::new(row, self.store.clone(), queue, budget));
         streams.insert(stream.id().clone(), Arc::downgrade(&stream));
-        drop(streams);
         if self.store.commits_at_once() {
             let mut kept = lock(&self.kept);
             kept.push_back(stream.clone());

@@ -3,6 +3,8 @@
 //! WAL mode: readers never wait for the writer. A committed transaction is in the operating system's hands
 //! and survives the process; [`Durability::Power`] also waits until it is on the medium.
 
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -35,15 +37,18 @@ pub struct SqliteStore {
     /// Idle connections for reading; one more is opened when all are in use.
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
+    /// Locked while this process may write; none where the file system has no locks.
+    lock: Mutex<Option<File>>,
 }
 
 impl SqliteStore {
     /// Opens or creates the database in `directory`.
     ///
     /// # Errors
-    /// Where the directory cannot be written, the database is damaged, or it was made by a later version.
+    /// Where the directory cannot be written, another process uses it, the database is damaged, or it was made by a later version.
     pub fn open(directory: &Path, durability: Durability) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory)?;
+        let held = occupy(directory)?;
         let path = directory.join("stepcast.db");
         let mut writer = Connection::open(&path)?;
         writer.busy_timeout(BUSY)?;
@@ -82,6 +87,7 @@ impl SqliteStore {
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             path,
+            lock: Mutex::new(held),
         })
     }
 
@@ -105,6 +111,17 @@ impl SqliteStore {
             readers.push(connection);
         }
         result
+    }
+}
+
+/// Two processes that write would give one id two meanings: the second is refused. The lock ends with the process.
+fn occupy(directory: &Path) -> Result<Option<File>, StoreError> {
+    let file = File::create(directory.join("stepcast.lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
@@ -191,7 +208,7 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let connection = lock(&self.writer);
         let mut statement = connection.prepare_cached(
-            "UPDATE executions SET status = ?2, started_at = CASE ?2 WHEN 'running' THEN coalesce(started_at, ?3) ELSE started_at END WHERE key = ?1",
+            "UPDATE executions SET status = ?2, started_at = CASE ?2 WHEN 'running' THEN coalesce(started_at, ?3) ELSE started_at END WHERE key = ?1 AND ended_at IS NULL",
         )?;
         statement.execute(params![key, status.as_str(), signed(unix_millis)])?;
         Ok(())
@@ -255,6 +272,10 @@ impl Store for SqliteStore {
                 statement.query_map(params![query.before.unwrap_or(i64::MAX), limit], row_of)?;
             rows.map(|row| row?).collect()
         })
+    }
+
+    fn close(&self) {
+        drop(lock(&self.lock).take());
     }
 
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {

@@ -65,6 +65,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Where the medium fails.
     fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError>;
 
+    /// Nothing is written any more: what the store held against other processes is free.
+    fn close(&self) {}
+
     /// What an execution was started with: its definition and its input.
     ///
     /// # Errors
@@ -247,6 +250,11 @@ pub enum StoreError {
     /// The data directory refused.
     #[error("the data directory cannot be used: {0}")]
     Directory(#[from] std::io::Error),
+    /// Another process writes there.
+    #[error(
+        "the data directory is in use by another server; stop it, or give this one a directory of its own"
+    )]
+    InUse,
     /// A row does not hold what this version writes.
     #[error("the log's database is damaged: {0}")]
     Damaged(String),

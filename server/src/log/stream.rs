@@ -53,7 +53,6 @@ pub struct Stream {
     key: RowKey,
     store: Arc<dyn Store>,
     queue: Option<Arc<Queue>>,
-    budget: Budget,
     /// A std mutex: nothing is awaited while it is held, and serialising is done before it is taken.
     state: Mutex<State>,
     tail: watch::Sender<Tail>,
@@ -63,6 +62,7 @@ pub struct Stream {
 
 #[derive(Debug)]
 struct State {
+    budget: Budget,
     /// Events without a hole, ending with `next - 1`. All that is not committed is in it.
     ring: VecDeque<Record>,
     ring_bytes: usize,
@@ -93,6 +93,7 @@ impl Stream {
             ended: ended.as_ref().map(|ended| ended.reason),
         };
         let state = State {
+            budget,
             ring: VecDeque::new(),
             ring_bytes: 0,
             next: row.last_seq + 1,
@@ -108,7 +109,6 @@ impl Stream {
             key,
             store,
             queue,
-            budget,
             state: Mutex::new(state),
             tail: watch::Sender::new(tail),
             room: Notify::new(),
@@ -140,13 +140,24 @@ impl Stream {
         self.tail.subscribe()
     }
 
+    /// Whether anything was ever appended, committed or not.
+    pub fn has_begun(&self) -> bool {
+        let state = lock(&self.state);
+        state.next > 1 || state.ended.is_some()
+    }
+
+    /// Holds so much of it in memory from the next event on.
+    pub fn set_budget(&self, budget: Budget) {
+        lock(&self.state).budget = budget;
+    }
+
     /// Adds an event and gives it its place.
     ///
     /// Never waits for a reader: no reader holds anything that this needs. It waits while more than
     /// [`Budget::uncommitted_bytes`] are on their way to the store; a terminal event does not.
     ///
     /// # Errors
-    /// [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
+    /// [`EmitError::EventType`] for a type that is no word, [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
     pub async fn append(self: &Arc<Self>, draft: &Draft) -> Result<Seq, EmitError> {
         let terminal = draft.event_type.is_terminal();
         let text = DraftText::new(draft)?;
@@ -167,7 +178,7 @@ impl Stream {
                 if let (Some(failure), false) = (&state.failure, terminal) {
                     return Err(EmitError::Store(failure.clone()));
                 }
-                if terminal || state.uncommitted_bytes < self.budget.uncommitted_bytes {
+                if terminal || state.uncommitted_bytes < state.budget.uncommitted_bytes {
                     return Ok(self.push(&mut state, &parts, draft));
                 }
             }
@@ -268,7 +279,7 @@ impl Stream {
             state.uncommitted_bytes = state.uncommitted_bytes.saturating_sub(bytes);
         }
         state.committed = seq;
-        while state.ring.len() > self.budget.events || state.ring_bytes > self.budget.bytes {
+        while state.ring.len() > state.budget.events || state.ring_bytes > state.budget.bytes {
             let Some(first) = state
                 .ring
                 .front()
@@ -346,6 +357,12 @@ struct DraftText {
 
 impl DraftText {
     fn new(draft: &Draft) -> Result<Self, EmitError> {
+        // The type stands unescaped in JSON and in an SSE field.
+        let word = draft.event_type.as_str().as_bytes();
+        let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+        if word.is_empty() || !word.iter().all(plain) {
+            return Err(EmitError::EventType);
+        }
         let mut text = Vec::with_capacity(256);
         let failed = |error: serde_json::Error| EmitError::Store(error.to_string());
         if let Some(id) = &draft.step_id {

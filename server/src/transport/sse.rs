@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -16,6 +16,7 @@ use stepcast_core::wire::sse::write_event;
 
 use super::feed::{Feed, Frame};
 use super::parameters::{self, Selection};
+use crate::api::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::Record;

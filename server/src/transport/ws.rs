@@ -33,9 +33,13 @@ pub(crate) async fn open(
         .max_frame_size(LARGEST_CLIENT_FRAME)
         .write_buffer_size(WRITE_BUFFER)
         .read_buffer_size(4 << 10);
+    let open = executions.sockets().token();
     let feed = Feed::single(executions, id, selection.after, selection.filter);
     Ok(upgrade
-        .on_upgrade(move |socket| serve(socket, feed))
+        .on_upgrade(move |socket| async move {
+            serve(socket, feed).await;
+            drop(open);
+        })
         .into_response())
 }
 

@@ -1,0 +1,69 @@
+// The examples do what their descriptions say, from the command line.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+
+import { BINARY, ROOT } from "../support/server.js";
+
+const EXAMPLES = path.join(ROOT, "examples");
+
+async function stepcast(...args) {
+  const { stdout } = await promisify(execFile)(BINARY, args, { cwd: ROOT, maxBuffer: 64 << 20 });
+  return stdout;
+}
+
+// Runs an example to its end, and gives its events.
+async function run(name, ...args) {
+  const printed = await stepcast("run", path.join("examples", name), "--format", "json", ...args);
+  return printed.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+const of = (events, type, step) => events.filter((event) => event.event_type === type && event.step_id === step);
+const output = (events) => events.at(-1).data.output;
+
+test("every example validates without a warning", async () => {
+  const folders = (await readdir(EXAMPLES, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  assert.ok(folders.length >= 3);
+  for (const { name } of folders) {
+    const told = await stepcast("validate", path.join("examples", name, "pipeline.json"));
+    assert.match(told, /fine/);
+    assert.doesNotMatch(told, /warning/i);
+  }
+});
+
+test("hello greets whom it is told to", async () => {
+  assert.deepEqual(output(await run("hello", "-p", "name=you")), { greeting: "Hello, you!" });
+});
+
+test("command shows progress and text of a Python and a shell program", async () => {
+  const events = await run("command", "-p", "pause_seconds=0");
+  assert.deepEqual(output(events).summary, { reading_ease: 64.5, words: 272, most_frequent_letter: "e" });
+  for (const step of ["readability", "letters"]) {
+    assert.ok(of(events, "step_progress", step).some(({ data }) => data.kind === "token"), step);
+  }
+  assert.ok(of(events, "step_progress", "readability").some(({ data }) => data.progress === 0.1));
+});
+
+test("library reads in branches, loops, retries, survives a lost letter, and reports", async () => {
+  const begun = Date.now();
+  const events = await run("library");
+  assert.ok(Date.now() - begun < 120_000, "about a minute");
+  assert.equal(of(events, "step_complete", "study_sonnet").length, 12);
+  const retries = of(events, "step_progress", "lending_desk").filter(({ data }) => data.kind === "retry");
+  assert.deepEqual(retries.map(({ data }) => data.attempt), [2, 3]);
+  assert.equal(of(events, "step_error", "find_letter")[0].data.continued, true);
+  assert.equal(of(events, "step_start", "copy_letter").length, 0);
+  const { report } = output(events);
+  assert.deepEqual(report.texts, { sonnets: 1358, declaration: 1332, lincoln: 981 });
+  assert.equal(report.grievances, 18);
+  assert.equal(report.recited_words, 114);
+  assert.equal(report.letter, "not found");
+  // the branches ran at the same time: the recital began before the last sonnet was studied, and ended after the first
+  const first = of(events, "step_complete", "study_sonnet")[0].seq;
+  const last = of(events, "step_complete", "study_sonnet").at(-1).seq;
+  assert.ok(of(events, "step_start", "recite")[0].seq < last && of(events, "step_complete", "recite")[0].seq > first);
+});
