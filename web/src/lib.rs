@@ -10,6 +10,8 @@
 
 pub mod clock;
 pub mod driver;
+// the package's exports; in the dashboard they would be a tenth of it for nobody
+#[cfg(not(feature = "monitor"))]
 pub mod js;
 pub mod transport;
 

@@ -144,14 +144,10 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// The newest runs.
-pub(super) async fn executions() -> Result<Executions, ApiError> {
-    read(
-        Request::get(&format!("/api/executions?limit={LIST_LIMIT}"))
-            .send()
-            .await,
-    )
-    .await
+/// The newest runs, at most `limit`.
+pub(super) async fn executions(limit: u32) -> Result<Executions, ApiError> {
+    let url = format!("/api/executions?limit={limit}");
+    read(Request::get(&url).send().await).await
 }
 
 /// The stored pipelines.
@@ -215,9 +211,6 @@ async fn accept(answer: Result<Response, gloo_net::Error>) -> Result<Response, A
     }
     Err(ApiError::Refused(Box::new(problem)))
 }
-
-/// How many runs the list shows.
-const LIST_LIMIT: u32 = 50;
 
 #[cfg(test)]
 mod tests {

@@ -15,13 +15,26 @@ use crate::monitor::glyph::{Glyph, known_status};
 use crate::monitor::words;
 
 /// What is known of the list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct List {
+    /// How many runs are asked for.
+    limit: u32,
     /// None before the first answer.
     page: Option<Executions>,
     /// Why the last poll failed.
     error: Option<ApiError>,
     now: u64,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self {
+            limit: PAGE,
+            page: None,
+            error: None,
+            now: 0,
+        }
+    }
 }
 
 /// The list of runs.
@@ -39,8 +52,19 @@ pub fn Runs() -> impl IntoView {
     let error = Memo::new(move |_| list.with(|list| list.error.as_ref().map(ToString::to_string)));
     let loaded = Memo::new(move |_| list.with(|list| list.page.is_some()));
     let more = Memo::new(move |_| {
-        list.with(|list| list.page.as_ref().is_some_and(|page| page.next.is_some()))
+        list.with(|list| {
+            let page = list.page.as_ref();
+            list.limit < MOST && page.is_some_and(|page| page.next.is_some())
+        })
     });
+    let show_more = move |_| {
+        list.update(|list| list.limit = MOST.min(list.limit + PAGE));
+        poll.with_value(|poll| {
+            if let Some(poll) = poll {
+                poll.arm(Duration::ZERO);
+            }
+        });
+    };
     view! {
         <section class="runs" aria-labelledby="runs-title">
             <div class="runs-head">
@@ -65,7 +89,7 @@ pub fn Runs() -> impl IntoView {
                 <For each=move || ids.get() key=String::clone let(id)><RunRow id list/></For>
             </ul>
             <Show when=move || more.get()>
-                <p class="note">"These are the newest. Older runs are in the API: " <code>"GET /api/executions"</code></p>
+                <button type="button" on:click=show_more>"Show more"</button>
             </Show>
         </section>
     }
@@ -184,9 +208,12 @@ impl Poll {
         if document().hidden() {
             return;
         }
+        let Some(limit) = self.list.try_with_untracked(|list| list.limit) else {
+            return;
+        };
         let weak = Rc::downgrade(&self);
         leptos::task::spawn_local(async move {
-            let answer = api::executions().await;
+            let answer = api::executions(limit).await;
             let Some(poll) = weak.upgrade() else { return };
             // none where the page was left meanwhile
             let _gone = poll.list.try_update(|list| {
@@ -205,6 +232,10 @@ impl Poll {
 }
 
 const INTERVAL: Duration = Duration::from_secs(2);
+/// How many more runs are shown at a time.
+const PAGE: u32 = 50;
+/// The most runs that the server lists at once.
+const MOST: u32 = 500;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use stepcast_core::client::State;
+use stepcast_core::control::EndReason;
 use stepcast_core::view::RunView;
 
 use super::error::ErrorNote;
@@ -22,11 +23,19 @@ pub fn Standing(
     let under_way = Memo::new(move |_| {
         let since = store.run(|view| view.started_at.is_some() && view.end.is_none());
         let now = if since { store.server_now() } else { 0 };
-        store.run(|view| so_far(view, now))
+        let connection = store.connection();
+        store.run(|view| so_far(view, now, connection))
     });
     let told = Memo::new(move |_| ending.get().unwrap_or_else(|| under_way.get()));
     let status = Memo::new(move |_| told.with(|told| told.status));
-    let error = Memo::new(move |_| store.run(|view| view.error.clone()));
+    // a cancelled run's error only says again that it was cancelled
+    let error = Memo::new(move |_| {
+        store.run(|view| {
+            let error = view.error.as_ref();
+            let error = error.filter(|_| view.end != Some(EndReason::Cancelled));
+            error.cloned()
+        })
+    });
     view! {
         <section
             class="standing" aria-label="Where it stands" data-status=status
@@ -50,7 +59,14 @@ struct Told {
 }
 
 /// What there is to tell of a run that has not ended.
-fn so_far(view: &RunView, now: u64) -> Told {
+fn so_far(view: &RunView, now: u64, connection: State) -> Told {
+    if let State::Refused { status } = connection {
+        return Told {
+            status: "unknown",
+            words: "Nothing to show".to_owned(),
+            more: words::refusal(status).to_owned(),
+        };
+    }
     let mut more = view
         .duration_ms(now)
         .map(|ms| format!("for {}, ", words::elapsed(ms)))
@@ -114,8 +130,6 @@ fn tell(view: &RunView, connection: State) -> Option<Told> {
 
 #[cfg(test)]
 mod tests {
-    use stepcast_core::control::EndReason;
-
     use super::*;
 
     #[test]
@@ -126,7 +140,7 @@ mod tests {
         let reason = EndReason::Complete;
         let told = tell(&view, State::Ended { reason }).unwrap();
         assert_eq!(told.status, "unknown");
-        assert_eq!(so_far(&view, 0).words, "Not started");
+        assert_eq!(so_far(&view, 0, State::Idle).words, "Not started");
         view.events = 3;
         assert!(tell(&view, State::Refused { status: 410 }).is_some());
     }

@@ -122,10 +122,17 @@ fn Rows(store: Store, chosen: RwSignal<Option<usize>>) -> impl IntoView {
             follow.set(false);
         }
     };
+    let resized = Trigger::new();
+    Effect::new(move |_| {
+        let listener = window_event_listener(leptos::ev::resize, move |_| resized.notify());
+        on_cleanup(move || listener.remove());
+    });
     Effect::new(move |_| {
         len.track();
-        if let (true, Some(list)) = (following.get(), list.get()) {
-            height.set(list.client_height());
+        resized.track();
+        let Some(list) = list.get() else { return };
+        height.set(list.client_height());
+        if following.get() {
             list.set_scroll_top(i32::MAX);
         }
     });

@@ -16,7 +16,7 @@ pub mod words;
 
 use leptos::prelude::*;
 use serde_json::Value;
-use stepcast_core::client::{Config, Transport};
+use stepcast_core::client::{Config, State, Transport};
 use stepcast_core::id::ExecutionId;
 use stepcast_core::view::RunView;
 
@@ -94,6 +94,7 @@ pub fn MonitorView(
     on_cancel: Option<Callback<()>>,
 ) -> impl IntoView {
     let id = title.clone();
+    let known = Memo::new(move |_| store.run(|view| view.name.is_some()));
     let name = Memo::new(move |_| {
         store
             .run(|view| view.name.clone())
@@ -104,6 +105,10 @@ pub fn MonitorView(
             .run(|view| view.description.clone())
             .unwrap_or_default()
     });
+    let nothing = Memo::new(move |_| {
+        let refused = matches!(store.connection(), State::Refused { .. });
+        refused && store.run(|view| view.events == 0)
+    });
     let spoken = Memo::new(move |_| {
         let connection = words::connection_kind(store.connection());
         store.run(|view| speak(view, connection))
@@ -113,7 +118,7 @@ pub fn MonitorView(
             <header class="monitor-head">
                 <div class="monitor-title">
                     <h1>{name}</h1>
-                    <code class="monitor-id">{id}</code>
+                    <code class="monitor-id">{move || known.get().then(|| id.clone())}</code>
                 </div>
                 <Connection store on_retry/>
                 <p class="monitor-about">{about}</p>
@@ -121,10 +126,10 @@ pub fn MonitorView(
             <div class="monitor-state">
                 <Standing store/>
                 {on_cancel.map(|on_cancel| view! { <Cancel store on_cancel/> })}
-                <Progress store/>
+                <div class:gone=move || nothing.get()><Progress store/></div>
             </div>
             <Gaps store/>
-            <div class="monitor-main">
+            <div class="monitor-main" class:gone=move || nothing.get()>
                 <Steps store/>
                 <div class="monitor-side">
                     <Facts store/>
@@ -140,7 +145,10 @@ pub fn MonitorView(
 /// The button that asks for the run to be cancelled, as long as it runs.
 #[component]
 fn Cancel(store: Store, on_cancel: Callback<()>) -> impl IntoView {
-    let ended = Memo::new(move |_| store.run(|view| view.end.is_some()));
+    let ended = Memo::new(move |_| {
+        let refused = matches!(store.connection(), State::Refused { .. });
+        refused || store.run(|view| view.end.is_some())
+    });
     let (asked, ask) = signal(false);
     let click = move |_| {
         ask.set(true);

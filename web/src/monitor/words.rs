@@ -176,7 +176,8 @@ const fn waiting(reason: WaitReason) -> &'static str {
     }
 }
 
-const fn refusal(status: u16) -> &'static str {
+/// Why a server refuses a stream.
+pub const fn refusal(status: u16) -> &'static str {
     match status {
         400 => "the server does not understand this address (400)",
         401 => "sign in first (401)",
