@@ -25,6 +25,9 @@ pub enum StoreKind {
 pub struct Config {
     /// Where to listen. Loopback only: there are no accounts yet.
     pub listen: SocketAddr,
+    /// The names that a request's `Host` and `Origin` may carry, without port. Any page that a browser has open can
+    /// send requests to loopback under a name of its own; it is told apart by that name.
+    pub allowed_hosts: Vec<String>,
     /// Where the database lives; created when missing.
     pub data_dir: PathBuf,
     /// Where the log lives.
@@ -61,6 +64,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8400)),
+            allowed_hosts: ["localhost", "127.0.0.1", "[::1]"]
+                .map(str::to_owned)
+                .to_vec(),
             data_dir: ".stepcast".into(),
             store: StoreKind::default(),
             durability: Durability::default(),
@@ -129,6 +135,8 @@ impl Config {
         };
         let environment = config::Environment::with_prefix("STEPCAST")
             .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("allowed_hosts")
             .source(Some(ours.collect()));
         let merged = config::Config::builder()
             .add_source(defaults)

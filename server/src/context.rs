@@ -30,6 +30,9 @@ pub enum EmitError {
     /// The execution has had its terminal event.
     #[error("the execution has ended: nothing can be added to it")]
     Ended,
+    /// The event's type is not a word of `a-z 0-9 _`.
+    #[error("an event type is a word of a-z, 0-9 and _")]
+    EventType,
     /// The log cannot take more: the disk is full, or the store failed.
     #[error("the log cannot be written: {0}")]
     Store(String),
@@ -39,6 +42,64 @@ pub enum EmitError {
 ///
 /// Emitting never waits for a reader. It waits only while more is uncommitted than the log's own budget allows,
 /// which is when the disk is slower than the producer.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use serde_json::json;
+/// use stepcast::context::{Draft, StreamingContext};
+/// use stepcast::log::{Budget, Log, MemoryStore, NewExecution};
+/// use stepcast::subscriber::{CallbackSubscriber, MetricsSubscriber};
+/// use stepcast_core::event::EventType;
+/// use stepcast_core::id::StepId;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // a log, and an execution in it; in place of memory, `SqliteStore::open(folder, durability)` keeps it
+/// let log = Log::new(Arc::new(MemoryStore::new()));
+/// let stream = log.create(
+///     &NewExecution {
+///         id: "import-17".parse()?,
+///         pipeline: "Import".into(),
+///         definition: json!({}),
+///         input: json!({}),
+///         created_at: stepcast::clock::unix_millis(),
+///     },
+///     Budget::default(),
+/// )?;
+/// let context = StreamingContext::new(stream);
+///
+/// let (seen, mut events) = tokio::sync::mpsc::channel(100);
+/// context.subscribe(Box::new(CallbackSubscriber::new(move |event| {
+///     // what does not fit is lost to this receiver only; a closed one would be an error, and end the subscription
+///     seen.try_send(event.event_type().to_owned()).ok();
+///     Ok(())
+/// })));
+/// let metrics = MetricsSubscriber::default();
+/// let counting = context.subscribe(Box::new(metrics.clone()));
+///
+/// let step = StepId::from("rows");
+/// context.emit_progress(&step, 0.5, Some("500 of 1000")).await?;
+/// context
+///     .emit(Draft {
+///         event_type: EventType::PipelineComplete,
+///         step_id: None,
+///         data: json!({"output": {"rows": 1000}, "duration_ms": 12.5, "steps_completed": 1}),
+///         metadata: None,
+///     })
+///     .await?;
+///
+/// assert_eq!(events.recv().await.as_deref(), Some("step_progress"));
+/// assert_eq!(events.recv().await.as_deref(), Some("pipeline_complete"));
+/// // after its terminal event an execution takes no more
+/// assert!(context.emit_progress(&step, 1.0, None).await.is_err());
+/// // false where the subscriber is gone already, as it is once the execution has ended and it has seen all
+/// if let Some(id) = counting {
+///     let _was_attached: bool = context.unsubscribe(id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct StreamingContext {
     execution_id: ExecutionId,

@@ -127,6 +127,7 @@ impl From<StoreError> for Problem {
 impl From<EmitError> for Problem {
     fn from(error: EmitError) -> Self {
         match error {
+            EmitError::EventType => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
             EmitError::Ended => Self::new(StatusCode::CONFLICT, "The execution has ended."),
             EmitError::Store(_) => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,

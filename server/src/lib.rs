@@ -17,6 +17,7 @@ pub mod context;
 pub mod error;
 pub mod executions;
 pub mod follow;
+mod guard;
 mod listener;
 pub mod log;
 pub mod pipeline;

@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::executions::Executions;
 use crate::transport::{sse, ws};
-use crate::{api, assets};
+use crate::{api, assets, guard};
 
 /// The whole application.
 pub(crate) fn router(executions: Executions) -> Router {
@@ -32,5 +33,6 @@ pub(crate) fn router(executions: Executions) -> Router {
         .route("/stream/pipeline/{execution_id}", get(sse::open))
         .fallback(get(assets::serve))
         .layer(limit)
+        .layer(from_fn_with_state(executions.clone(), guard::same_site))
         .with_state(executions)
 }

@@ -157,7 +157,7 @@ impl Stream {
     /// [`Budget::uncommitted_bytes`] are on their way to the store; a terminal event does not.
     ///
     /// # Errors
-    /// [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
+    /// [`EmitError::EventType`] for a type that is no word, [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
     pub async fn append(self: &Arc<Self>, draft: &Draft) -> Result<Seq, EmitError> {
         let terminal = draft.event_type.is_terminal();
         let text = DraftText::new(draft)?;
@@ -357,6 +357,12 @@ struct DraftText {
 
 impl DraftText {
     fn new(draft: &Draft) -> Result<Self, EmitError> {
+        // The type stands unescaped in JSON and in an SSE field.
+        let word = draft.event_type.as_str().as_bytes();
+        let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+        if word.is_empty() || !word.iter().all(plain) {
+            return Err(EmitError::EventType);
+        }
         let mut text = Vec::with_capacity(256);
         let failed = |error: serde_json::Error| EmitError::Store(error.to_string());
         if let Some(id) = &draft.step_id {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::lock;
-use super::store::Store;
+use super::store::{Batch, Store, StoreError};
 use super::stream::Stream;
 
 /// Streams with something to commit, each at most once.
@@ -65,13 +65,17 @@ impl Writer {
     pub(super) fn start(store: Arc<dyn Store>) -> Self {
         let queue = Arc::new(Queue::default());
         let on_thread = queue.clone();
+        #[expect(
+            clippy::expect_used,
+            reason = "without its writer a log would accept events and keep none"
+        )]
         let thread = std::thread::Builder::new()
             .name("stepcast-log".into())
             .spawn(move || write(&store, &on_thread))
-            .ok();
+            .expect("the operating system starts one more thread");
         Self {
             queue,
-            thread: Mutex::new(thread),
+            thread: Mutex::new(Some(thread)),
         }
     }
 
@@ -91,36 +95,45 @@ impl Writer {
 
 fn write(store: &Arc<dyn Store>, queue: &Queue) {
     while let Some(streams) = queue.take() {
-        let batches: Vec<_> = streams
-            .iter()
-            .map(|stream| stream.take_uncommitted())
+        let work: Vec<(Arc<Stream>, Batch)> = streams
+            .into_iter()
+            .map(|stream| {
+                let batch = stream.take_uncommitted();
+                (stream, batch)
+            })
+            .filter(|(_, batch)| !batch.records.is_empty())
             .collect();
-        let full: Vec<_> = batches
-            .iter()
-            .filter(|batch| !batch.records.is_empty())
-            .cloned()
-            .collect();
-        match store.commit(&full) {
-            Ok(()) => {
-                for (stream, batch) in streams.iter().zip(&batches) {
-                    if let Some(last) = batch.records.last() {
-                        stream.committed(last.seq());
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, executions = streams.len(), "events could not be committed, trying again");
-                let failure = error.to_string();
-                for stream in &streams {
-                    stream.refused(&failure, queue);
-                }
-                if queue.is_closing() {
-                    return;
-                }
-                std::thread::sleep(RETRY);
+        if commit(store, &work).is_ok() {
+            continue;
+        }
+        // One execution that cannot be kept must not hold up the others: each is tried by itself.
+        let mut failed = 0;
+        for one in work.chunks(1) {
+            if let (Err(error), Some((stream, _))) = (commit(store, one), one.first()) {
+                failed += 1;
+                tracing::error!(execution_id = %stream.id(), %error, "events could not be committed, trying again");
+                stream.refused(&error.to_string(), queue);
             }
         }
+        if failed > 0 {
+            if queue.is_closing() {
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
     }
+}
+
+/// Commits in one transaction, and lets the streams know.
+fn commit(store: &Arc<dyn Store>, work: &[(Arc<Stream>, Batch)]) -> Result<(), StoreError> {
+    let batches: Vec<Batch> = work.iter().map(|(_, batch)| batch.clone()).collect();
+    store.commit(&batches)?;
+    for (stream, batch) in work {
+        if let Some(last) = batch.records.last() {
+            stream.committed(last.seq());
+        }
+    }
+    Ok(())
 }
 
 /// How long a store that refuses is left alone.

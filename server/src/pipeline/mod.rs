@@ -5,6 +5,34 @@
 //!  JSON ──▶ definition ──▶ Pipeline ─┬─▶ scheduler: what starts, what waits, which paths are taken
 //!                                    └─▶ runner: tasks, attempts, events, deadlines
 //! ```
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use serde_json::{Map, json};
+//! use stepcast::context::StreamingContext;
+//! use stepcast::pipeline::{Pipeline, RunOptions, RunStatus, run};
+//! use stepcast::step::StepRegistry;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let definition = json!({
+//!     "name": "Double",
+//!     "parameters": {"n": 21},
+//!     "steps": [{"id": "double", "type": "transform", "config": {"expression": "{n: ($parameters.n * 2)}"}}],
+//!     "flow": {"start_at": "double"},
+//!     "outputs": {"n": "{{ double.n }}"},
+//! });
+//! let pipeline = Pipeline::from_json(&definition, &StepRegistry::builtin())
+//!     .map_err(|problems| problems[0].to_string())?;
+//! // keeps no events; `StreamingContext::new` over a stream of a log keeps all
+//! let context = StreamingContext::disabled("run-1".parse()?);
+//! let result = run(Arc::new(pipeline), Map::new(), context, RunOptions::default()).await;
+//! assert_eq!(result.status, RunStatus::Completed);
+//! assert_eq!(result.output, json!({"n": 42}));
+//! # Ok(())
+//! # }
+//! ```
 
 mod attempt;
 pub mod condition;

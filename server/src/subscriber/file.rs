@@ -13,6 +13,19 @@ use super::{Subscriber, SubscriberError};
 use crate::log::Record;
 
 /// Writes events to a file as they come; flushed whenever it has caught up.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use stepcast::context::StreamingContext;
+/// use stepcast::subscriber::{FileSubscriber, SubscriberError};
+///
+/// async fn keep(context: &StreamingContext) -> Result<(), SubscriberError> {
+///     let file = FileSubscriber::create(Path::new("events.ndjson")).await?;
+///     context.subscribe(Box::new(file));
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct FileSubscriber(BufWriter<File>);
 

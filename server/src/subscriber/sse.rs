@@ -13,7 +13,21 @@ use crate::log::Record;
 
 /// Writes SSE for a program that has an HTTP response of its own: whatever has gathered goes out as one chunk.
 ///
-/// The server's own endpoint, `/stream/pipeline/{execution_id}`, adds heartbeats, filters and hand-over.
+/// The server's own endpoint adds heartbeats, filters and resuming.
+///
+/// ```
+/// use axum::body::Body;
+/// use axum::http::header::CONTENT_TYPE;
+/// use axum::response::{IntoResponse, Response};
+/// use stepcast::context::StreamingContext;
+/// use stepcast::subscriber::SseSubscriber;
+///
+/// fn follow(context: &StreamingContext) -> Response {
+///     let (subscriber, body) = SseSubscriber::new(context.execution_id().clone());
+///     context.subscribe(Box::new(subscriber));
+///     ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(body)).into_response()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SseSubscriber {
     execution_id: ExecutionId,

@@ -12,7 +12,25 @@ use crate::log::Record;
 
 /// Writes to a WebSocket that a program of yours has accepted.
 ///
-/// The server's own endpoint, `/ws/pipeline/{execution_id}`, adds heartbeats, filters and subscriptions.
+/// The server's own endpoint adds heartbeats, filters and resuming.
+///
+/// ```
+/// use axum::extract::ws::WebSocket;
+/// use futures_util::StreamExt as _;
+/// use stepcast::context::StreamingContext;
+/// use stepcast::subscriber::WebSocketSubscriber;
+///
+/// async fn follow(socket: WebSocket, context: StreamingContext) {
+///     let (sending, mut receiving) = socket.split();
+///     let subscriber = WebSocketSubscriber::new(context.execution_id().clone(), sending);
+///     let subscription = context.subscribe(Box::new(subscriber));
+///     // reading is what answers pings, and notices that the peer has gone
+///     while let Some(Ok(_)) = receiving.next().await {}
+///     if let Some(id) = subscription {
+///         context.unsubscribe(id);
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct WebSocketSubscriber<S> {
     execution_id: ExecutionId,

@@ -334,3 +334,43 @@ async fn health_and_readiness() {
     assert_eq!(server.get("/readyz").await.1["status"], "ready");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_reaches_nothing() {
+    let server = Server::start().await;
+    let port = server.address.rsplit(':').next().unwrap();
+    let send = |path: &str, name: &str, value: String| {
+        server
+            .client
+            .get(server.url(path))
+            .header(name, value)
+            .send()
+    };
+    for path in [
+        "/api/executions",
+        "/stream/pipeline/a",
+        "/ws/pipeline/a",
+        "/",
+    ] {
+        for (name, value) in [
+            ("host", format!("rebound.example:{port}")),
+            ("origin", "https://evil.example".to_owned()),
+            ("origin", "null".to_owned()),
+        ] {
+            assert_eq!(
+                send(path, name, value).await.unwrap().status(),
+                403,
+                "{path} {name}"
+            );
+        }
+    }
+    let own = send(
+        "/api/executions",
+        "origin",
+        format!("http://localhost:{port}"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(own.status(), 200);
+    server.stop().await;
+}

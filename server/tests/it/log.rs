@@ -288,3 +288,47 @@ async fn rule_10_a_subscriber_that_fails_panics_or_hangs_takes_nothing_else_down
         (4, Some(0.5))
     );
 }
+
+#[tokio::test]
+async fn an_event_type_that_would_break_a_frame_is_refused() {
+    let log = Log::new(Arc::new(MemoryStore::new()));
+    let stream = log
+        .create(&new_execution("types"), Budget::default())
+        .unwrap();
+    for word in ["a\nb", "a\"b", "", "Step Start"] {
+        let refused = stream
+            .append(&draft(EventType::Unknown(word.to_owned()), 1))
+            .await;
+        assert_eq!(refused, Err(EmitError::EventType), "{word:?}");
+    }
+    assert_eq!(
+        stream
+            .append(&draft(EventType::Unknown("later_2".to_owned()), 1))
+            .await,
+        Ok(1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_cannot_be_kept_does_not_hold_up_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = sqlite(directory.path());
+    let bad = log.create(&new_execution("bad"), small()).unwrap();
+    let good = log.create(&new_execution("good"), small()).unwrap();
+    let database = rusqlite::Connection::open(directory.path().join("stepcast.db")).unwrap();
+    database
+        .execute("DELETE FROM executions WHERE id = 'bad'", [])
+        .unwrap();
+    bad.append(&draft(EventType::StepStart, 1)).await.unwrap();
+    for n in 1..=20 {
+        good.append(&draft(EventType::StepProgress, n))
+            .await
+            .unwrap();
+    }
+    let kept = good
+        .watch()
+        .wait_for(|tail| tail.last_seq == 20)
+        .await
+        .map(|tail| *tail);
+    assert_eq!((kept.unwrap().last_seq, bad.tail().last_seq), (20, 0));
+}

@@ -1,4 +1,5 @@
 //! Timers and the driver on a real event loop, in Node.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
