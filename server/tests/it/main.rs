@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod documented;
 mod follow;
 mod harness;
 mod http;

@@ -1,0 +1,81 @@
+//! What the documentation promises is what the code has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use stepcast::config::Config;
+use stepcast::step::StepRegistry;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+#[test]
+fn every_setting_stands_in_the_table_with_its_default() {
+    let page = page("docs/configuration.md");
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    for (key, value) in defaults.as_object().unwrap() {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let row = format!("| `{key}` | `{value}` |");
+        assert!(page.contains(&row), "docs/configuration.md lacks {row}");
+    }
+}
+
+#[test]
+fn every_kind_of_step_is_described() {
+    let page = page("docs/pipelines.md");
+    for kind in StepRegistry::builtin().kinds() {
+        let heading = format!("### `{kind}`\n");
+        assert!(
+            page.contains(&heading),
+            "docs/pipelines.md lacks {heading:?}"
+        );
+    }
+}
+
+#[test]
+fn the_pipeline_of_the_documentation_loads() {
+    let page = page("docs/pipelines.md");
+    let (_, after) = page.split_once("```json\n").unwrap();
+    let (text, _) = after.split_once("```").unwrap();
+    let definition: Value = serde_json::from_str(text).unwrap();
+    let registry = StepRegistry::builtin();
+    let pipeline = stepcast::pipeline::Pipeline::from_json(&definition, &registry).unwrap();
+    assert!(pipeline.warnings().is_empty());
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for name in [
+        "README.md",
+        "examples/README.md",
+        "docs/configuration.md",
+        "docs/frontend.md",
+        "docs/pipelines.md",
+        "docs/protocol.md",
+        "docs/testing.md",
+    ] {
+        let folder = root().join(name);
+        let folder = folder.parent().unwrap();
+        let page = page(name);
+        let targets = page
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+            .filter(|target| !target.contains("://"));
+        for target in targets {
+            let file = target.split('#').next().unwrap_or_default();
+            assert!(
+                folder.join(file).exists(),
+                "{name} links to {target}, which is not there"
+            );
+        }
+    }
+}
