@@ -4,6 +4,7 @@
 //! ring; what has left it is read from the [`Store`]. An event becomes visible when the store has
 //! committed it: whatever a subscriber has seen survives the process (rule 4 of the contract).
 
+mod draft_text;
 mod memory;
 mod reader;
 mod record;

@@ -1,28 +1,29 @@
 //! Executions: created, started, watched, cancelled, and ended honestly whatever happens.
 
+mod folded;
+mod launch;
+mod prepare;
+
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt as _;
-use serde_json::{Map, Value, json};
-use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
 use stepcast_core::view::RunView;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::folded::Folded;
+use self::launch::terminal_error;
+pub(crate) use self::prepare::flaws;
+pub use self::prepare::{Definition, Request};
 use crate::catalog::Catalog;
 use crate::clock::unix_millis;
 use crate::config::Config;
-use crate::context::{Draft, StreamingContext};
-use crate::error::{Flaw, Problem};
-use crate::log::{
-    Budget, ExecutionRow, ExecutionStatus, ListQuery, Log, NewExecution, Reader, StoreError, Stream,
-};
-use crate::pipeline::{self, Pipeline, RunOptions, RunResult};
+use crate::context::StreamingContext;
+use crate::error::Problem;
+use crate::log::{ExecutionRow, ExecutionStatus, ListQuery, Log, StoreError};
+use crate::pipeline::{self, RunResult};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
 
@@ -48,60 +49,10 @@ struct Inner {
     stopping: CancellationToken,
 }
 
-/// An execution that is being started, run or ended here; nobody else may meanwhile.
-struct Claim {
-    executions: Executions,
-    id: ExecutionId,
-    cancel: CancellationToken,
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.executions.runs().remove(&self.id);
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Running {
     cancel: CancellationToken,
     view: Arc<tokio::sync::Mutex<Folded>>,
-}
-
-/// A view and how far it has read: summaries are folded when asked for, from where the last one ended.
-#[derive(Debug)]
-struct Folded {
-    reader: Reader,
-    view: RunView,
-}
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// A stored pipeline's name, or a definition.
-    pub pipeline: Definition,
-    /// What it is given.
-    pub input: Map<String, Value>,
-    /// An id of the caller's choosing.
-    pub execution_id: Option<ExecutionId>,
-}
-
-/// Which pipeline.
-#[derive(Clone, Debug)]
-pub enum Definition {
-    /// One of the catalog's.
-    Stored(String),
-    /// This one.
-    Inline(Value),
-}
-
-/// A pipeline that has been checked, with what it is to be run on.
-#[derive(Debug)]
-struct Prepared {
-    pipeline: Arc<Pipeline>,
-    definition: Value,
-    name: String,
-    folder: PathBuf,
-    input: Map<String, Value>,
 }
 
 impl Executions {
@@ -418,219 +369,6 @@ impl Executions {
         let written = tokio::task::spawn_blocking(move || write(&this.0.log));
         Ok(written.await.map_err(broken)??)
     }
-
-    fn prepare(
-        &self,
-        definition: Definition,
-        input: Map<String, Value>,
-    ) -> Result<Prepared, Problem> {
-        match definition {
-            Definition::Inline(definition) => {
-                let name = definition
-                    .get("name")
-                    .and_then(Value::as_str)
-                    .unwrap_or("pipeline")
-                    .to_owned();
-                self.prepare_definition(definition, name, self.inline_folder()?, input)
-            }
-            Definition::Stored(name) => {
-                let unknown = || {
-                    Problem::new(
-                        axum::http::StatusCode::NOT_FOUND,
-                        "There is no stored pipeline of this name. GET /api/pipelines lists those there are.",
-                    )
-                };
-                let stored = self.0.catalog.find(&name).ok_or_else(unknown)?;
-                let definition = stored.definition.map_err(|error| {
-                    Problem::invalid(
-                        format!("The stored pipeline is not JSON: {error}"),
-                        Vec::new(),
-                    )
-                })?;
-                self.prepare_definition(definition, stored.name, stored.folder, input)
-            }
-        }
-    }
-
-    fn prepare_definition(
-        &self,
-        definition: Value,
-        name: String,
-        folder: PathBuf,
-        input: Map<String, Value>,
-    ) -> Result<Prepared, Problem> {
-        let pipeline = Pipeline::from_json(&definition, &self.0.registry).map_err(|problems| {
-            Problem::invalid("The pipeline does not validate.", flaws(problems))
-        })?;
-        pipeline.check_input(&input).map_err(|problems| {
-            Problem::invalid(
-                "The input does not fit the pipeline's parameters.",
-                flaws(problems),
-            )
-        })?;
-        Ok(Prepared {
-            pipeline: Arc::new(pipeline),
-            definition,
-            name,
-            folder,
-            input,
-        })
-    }
-
-    /// Where a definition that is in no folder finds its files: in the catalog's, or in an empty one where there is none.
-    fn inline_folder(&self) -> Result<PathBuf, Problem> {
-        let catalog = self.0.catalog.folder();
-        if catalog.is_dir() {
-            return Ok(catalog.to_owned());
-        }
-        let folder = self.0.config.data_dir.join("work");
-        std::fs::create_dir_all(&folder).map_err(StoreError::from)?;
-        Ok(folder)
-    }
-
-    /// How much of an execution of this pipeline is held in memory.
-    fn budget(&self, pipeline: &Pipeline) -> Budget {
-        let config = &self.0.config;
-        Budget {
-            events: pipeline
-                .streaming()
-                .buffer_size
-                .unwrap_or(config.buffer_size),
-            bytes: config.buffer_bytes,
-            ..Budget::default()
-        }
-    }
-
-    async fn enter(&self, id: &ExecutionId, prepared: &Prepared) -> Result<Arc<Stream>, Problem> {
-        let budget = self.budget(&prepared.pipeline);
-        let new = NewExecution {
-            id: id.clone(),
-            pipeline: prepared.name.clone(),
-            definition: prepared.definition.clone(),
-            input: Value::Object(prepared.input.clone()),
-            created_at: unix_millis(),
-        };
-        self.storing(move |log| log.create(&new, budget)).await
-    }
-
-    fn claim(&self, stream: &Arc<Stream>) -> Result<Claim, Problem> {
-        let (id, cancel) = (stream.id().clone(), CancellationToken::new());
-        let mut runs = self.runs();
-        if stream.has_begun() || runs.contains_key(&id) {
-            return Err(Problem::new(
-                axum::http::StatusCode::CONFLICT,
-                "The execution has been started already.",
-            ));
-        }
-        let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
-        let running = Running {
-            cancel: cancel.clone(),
-            view,
-        };
-        runs.insert(id.clone(), running);
-        Ok(Claim {
-            executions: self.clone(),
-            id,
-            cancel,
-        })
-    }
-
-    async fn launch(
-        &self,
-        stream: Arc<Stream>,
-        prepared: Prepared,
-        slot: OwnedSemaphorePermit,
-    ) -> Result<(), Problem> {
-        let claim = self.claim(&stream)?;
-        stream.set_budget(self.budget(&prepared.pipeline));
-        let (key, now) = (stream.key(), unix_millis());
-        self.storing(move |log| log.store().set_status(key, ExecutionStatus::Running, now))
-            .await?;
-        let this = self.clone();
-        self.0.tasks.spawn(async move {
-            let context = StreamingContext::new(stream);
-            let context = if prepared.pipeline.streaming().enabled {
-                context
-            } else {
-                context.ends_only()
-            };
-            context.subscribe(Box::new(this.0.metrics.clone()));
-            let options = this.options(&prepared, claim.cancel.clone());
-            let run = pipeline::run(prepared.pipeline, prepared.input, context.clone(), options);
-            tokio::select! {
-                biased;
-                () = this.0.stopping.cancelled() => {}
-                result = AssertUnwindSafe(run).catch_unwind() => {
-                    let status = result.ok().map(|result| result.status);
-                    tracing::info!(execution_id = %claim.id, ?status, "run ended");
-                    this.close(&context).await;
-                }
-            }
-            drop((claim, slot));
-        });
-        Ok(())
-    }
-
-    /// Every execution ends with exactly one terminal event: where the run could not write its own, this one is
-    /// appended, and it waits until both are committed.
-    async fn close(&self, context: &StreamingContext) {
-        let Some(stream) = context.stream() else {
-            return;
-        };
-        let lost = terminal_error("failed", "The run ended without saying how.", 0);
-        if stream.append(&lost).await.is_ok() {
-            tracing::error!(execution_id = %stream.id(), "a run ended without its terminal event");
-        }
-        let ended = async {
-            stream
-                .watch()
-                .wait_for(|tail| tail.ended.is_some())
-                .await
-                .is_ok()
-        };
-        tokio::select! {
-            _ = ended => {}
-            () = self.0.stopping.cancelled() => {}
-        }
-    }
-
-    fn options(&self, prepared: &Prepared, cancel: CancellationToken) -> RunOptions {
-        let config = &self.0.config;
-        let timeout = (config.run_timeout_seconds > 0)
-            .then(|| std::time::Duration::from_secs(config.run_timeout_seconds));
-        RunOptions {
-            cancel,
-            max_steps: config.max_steps,
-            timeout,
-            work_dir: prepared.folder.clone(),
-        }
-    }
-}
-
-impl Folded {
-    fn new(stream: Arc<Stream>) -> Self {
-        Self {
-            reader: Reader::new(stream, 0),
-            view: RunView::default(),
-        }
-    }
-
-    async fn advance(&mut self) -> Result<(), StoreError> {
-        loop {
-            let page = self.reader.read(PAGE).await?;
-            if let Some((from, to)) = page.gap {
-                self.view
-                    .gap(from, to, stepcast_core::control::GapReason::Retention);
-            }
-            for event in page.records.iter().filter_map(|record| record.parse().ok()) {
-                self.view.apply(&event);
-            }
-            if page.records.is_empty() && page.gap.is_none() {
-                return Ok(());
-            }
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 fn broken(error: tokio::task::JoinError) -> Problem {
@@ -649,27 +387,3 @@ pub(crate) fn random_id() -> ExecutionId {
     )]
     text.parse().expect("an id")
 }
-
-fn terminal_error(reason: &str, message: &str, duration_ms: u64) -> Draft {
-    let error = json!({ "category": "unknown", "severity": "error", "message": message, "recoverable": false });
-    let data = json!({ "error": error, "reason": reason, "duration_ms": duration_ms });
-    Draft {
-        event_type: EventType::PipelineError,
-        step_id: None,
-        data,
-        metadata: None,
-    }
-}
-
-/// The pipeline's problems as a response shows them.
-pub(crate) fn flaws(problems: Vec<pipeline::Problem>) -> Vec<Flaw> {
-    let flaw = |problem: pipeline::Problem| Flaw {
-        path: problem.path,
-        message: problem.message,
-        suggestion: problem.suggestion,
-    };
-    problems.into_iter().map(flaw).collect()
-}
-
-/// Events folded between two chances for other tasks.
-const PAGE: usize = 1000;

@@ -1,0 +1,128 @@
+//! From a known execution to a run, and to its one terminal event.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use futures_util::FutureExt as _;
+use serde_json::json;
+use stepcast_core::event::EventType;
+use stepcast_core::id::ExecutionId;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::folded::Folded;
+use super::prepare::Prepared;
+use super::{Executions, Running};
+use crate::clock::unix_millis;
+use crate::context::{Draft, StreamingContext};
+use crate::error::Problem;
+use crate::log::{ExecutionStatus, Stream};
+use crate::pipeline;
+
+/// An execution that is being started, run or ended here; nobody else may meanwhile.
+pub(super) struct Claim {
+    pub(super) executions: Executions,
+    pub(super) id: ExecutionId,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.executions.runs().remove(&self.id);
+    }
+}
+
+impl Executions {
+    pub(super) fn claim(&self, stream: &Arc<Stream>) -> Result<Claim, Problem> {
+        let (id, cancel) = (stream.id().clone(), CancellationToken::new());
+        let mut runs = self.runs();
+        if stream.has_begun() || runs.contains_key(&id) {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "The execution has been started already.",
+            ));
+        }
+        let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
+        let running = Running {
+            cancel: cancel.clone(),
+            view,
+        };
+        runs.insert(id.clone(), running);
+        Ok(Claim {
+            executions: self.clone(),
+            id,
+            cancel,
+        })
+    }
+
+    pub(super) async fn launch(
+        &self,
+        stream: Arc<Stream>,
+        prepared: Prepared,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<(), Problem> {
+        let claim = self.claim(&stream)?;
+        stream.set_budget(self.budget(&prepared.pipeline));
+        let (key, now) = (stream.key(), unix_millis());
+        self.storing(move |log| log.store().set_status(key, ExecutionStatus::Running, now))
+            .await?;
+        let this = self.clone();
+        self.0.tasks.spawn(async move {
+            let context = StreamingContext::new(stream);
+            let context = if prepared.pipeline.streaming().enabled {
+                context
+            } else {
+                context.ends_only()
+            };
+            context.subscribe(Box::new(this.0.metrics.clone()));
+            let options = this.options(&prepared, claim.cancel.clone());
+            let run = pipeline::run(prepared.pipeline, prepared.input, context.clone(), options);
+            tokio::select! {
+                biased;
+                () = this.0.stopping.cancelled() => {}
+                result = AssertUnwindSafe(run).catch_unwind() => {
+                    let status = result.ok().map(|result| result.status);
+                    tracing::info!(execution_id = %claim.id, ?status, "run ended");
+                    this.close(&context).await;
+                }
+            }
+            drop((claim, slot));
+        });
+        Ok(())
+    }
+
+    /// Every execution ends with exactly one terminal event: where the run could not write its own, this one is
+    /// appended, and it waits until both are committed.
+    pub(super) async fn close(&self, context: &StreamingContext) {
+        let Some(stream) = context.stream() else {
+            return;
+        };
+        let lost = terminal_error("failed", "The run ended without saying how.", 0);
+        if stream.append(&lost).await.is_ok() {
+            tracing::error!(execution_id = %stream.id(), "a run ended without its terminal event");
+        }
+        let ended = async {
+            stream
+                .watch()
+                .wait_for(|tail| tail.ended.is_some())
+                .await
+                .is_ok()
+        };
+        tokio::select! {
+            _ = ended => {}
+            () = self.0.stopping.cancelled() => {}
+        }
+    }
+}
+
+pub(super) fn terminal_error(reason: &str, message: &str, duration_ms: u64) -> Draft {
+    let error = json!({ "category": "unknown", "severity": "error", "message": message, "recoverable": false });
+    let data = json!({ "error": error, "reason": reason, "duration_ms": duration_ms });
+    Draft {
+        event_type: EventType::PipelineError,
+        step_id: None,
+        data,
+        metadata: None,
+    }
+}

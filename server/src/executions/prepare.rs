@@ -1,0 +1,167 @@
+//! From a request to a pipeline that has been checked, and to an execution that is known.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+use stepcast_core::id::ExecutionId;
+use tokio_util::sync::CancellationToken;
+
+use super::Executions;
+use crate::clock::unix_millis;
+use crate::error::{Flaw, Problem};
+use crate::log::{Budget, NewExecution, StoreError, Stream};
+use crate::pipeline::{self, Pipeline, RunOptions};
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// A stored pipeline's name, or a definition.
+    pub pipeline: Definition,
+    /// What it is given.
+    pub input: Map<String, Value>,
+    /// An id of the caller's choosing.
+    pub execution_id: Option<ExecutionId>,
+}
+
+/// Which pipeline.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// One of the catalog's.
+    Stored(String),
+    /// This one.
+    Inline(Value),
+}
+
+/// A pipeline that has been checked, with what it is to be run on.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) definition: Value,
+    pub(super) name: String,
+    pub(super) folder: PathBuf,
+    pub(super) input: Map<String, Value>,
+}
+
+impl Executions {
+    pub(super) fn prepare(
+        &self,
+        definition: Definition,
+        input: Map<String, Value>,
+    ) -> Result<Prepared, Problem> {
+        match definition {
+            Definition::Inline(definition) => {
+                let name = definition
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or("pipeline")
+                    .to_owned();
+                self.prepare_definition(definition, name, self.inline_folder()?, input)
+            }
+            Definition::Stored(name) => {
+                let unknown = || {
+                    Problem::new(
+                        StatusCode::NOT_FOUND,
+                        "There is no stored pipeline of this name. GET /api/pipelines lists those there are.",
+                    )
+                };
+                let stored = self.0.catalog.find(&name).ok_or_else(unknown)?;
+                let definition = stored.definition.map_err(|error| {
+                    Problem::invalid(
+                        format!("The stored pipeline is not JSON: {error}"),
+                        Vec::new(),
+                    )
+                })?;
+                self.prepare_definition(definition, stored.name, stored.folder, input)
+            }
+        }
+    }
+
+    pub(super) fn prepare_definition(
+        &self,
+        definition: Value,
+        name: String,
+        folder: PathBuf,
+        input: Map<String, Value>,
+    ) -> Result<Prepared, Problem> {
+        let pipeline = Pipeline::from_json(&definition, &self.0.registry).map_err(|problems| {
+            Problem::invalid("The pipeline does not validate.", flaws(problems))
+        })?;
+        pipeline.check_input(&input).map_err(|problems| {
+            Problem::invalid(
+                "The input does not fit the pipeline's parameters.",
+                flaws(problems),
+            )
+        })?;
+        Ok(Prepared {
+            pipeline: Arc::new(pipeline),
+            definition,
+            name,
+            folder,
+            input,
+        })
+    }
+
+    /// Where a definition that is in no folder finds its files: in the catalog's, or in an empty one where there is none.
+    pub(super) fn inline_folder(&self) -> Result<PathBuf, Problem> {
+        let catalog = self.0.catalog.folder();
+        if catalog.is_dir() {
+            return Ok(catalog.to_owned());
+        }
+        let folder = self.0.config.data_dir.join("work");
+        std::fs::create_dir_all(&folder).map_err(StoreError::from)?;
+        Ok(folder)
+    }
+
+    /// How much of an execution of this pipeline is held in memory.
+    pub(super) fn budget(&self, pipeline: &Pipeline) -> Budget {
+        let config = &self.0.config;
+        Budget {
+            events: pipeline
+                .streaming()
+                .buffer_size
+                .unwrap_or(config.buffer_size),
+            bytes: config.buffer_bytes,
+            ..Budget::default()
+        }
+    }
+
+    pub(super) async fn enter(
+        &self,
+        id: &ExecutionId,
+        prepared: &Prepared,
+    ) -> Result<Arc<Stream>, Problem> {
+        let budget = self.budget(&prepared.pipeline);
+        let new = NewExecution {
+            id: id.clone(),
+            pipeline: prepared.name.clone(),
+            definition: prepared.definition.clone(),
+            input: Value::Object(prepared.input.clone()),
+            created_at: unix_millis(),
+        };
+        self.storing(move |log| log.create(&new, budget)).await
+    }
+
+    pub(super) fn options(&self, prepared: &Prepared, cancel: CancellationToken) -> RunOptions {
+        let config = &self.0.config;
+        let timeout = (config.run_timeout_seconds > 0)
+            .then(|| std::time::Duration::from_secs(config.run_timeout_seconds));
+        RunOptions {
+            cancel,
+            max_steps: config.max_steps,
+            timeout,
+            work_dir: prepared.folder.clone(),
+        }
+    }
+}
+
+/// The pipeline's problems as a response shows them.
+pub(crate) fn flaws(problems: Vec<pipeline::Problem>) -> Vec<Flaw> {
+    let flaw = |problem: pipeline::Problem| Flaw {
+        path: problem.path,
+        message: problem.message,
+        suggestion: problem.suggestion,
+    };
+    problems.into_iter().map(flaw).collect()
+}
