@@ -51,21 +51,10 @@ impl Store for MemoryStore {
             return Err(StoreError::Exists);
         }
         let key = rows.last_key_value().map_or(1, |(key, _)| key + 1);
-        let row = ExecutionRow {
-            key: RowKey {
-                key,
-                epoch: self.epoch,
-            },
-            id: new.id.clone(),
-            pipeline: new.pipeline.clone(),
-            status: ExecutionStatus::Pending,
-            error: None,
-            created_at: new.created_at,
-            started_at: None,
-            ended_at: None,
-            earliest: 1,
-            last_seq: 0,
-        };
+        let row = new.row(RowKey {
+            key,
+            epoch: self.epoch,
+        });
         forget(&mut rows);
         rows.insert(
             key,

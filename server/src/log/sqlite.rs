@@ -148,21 +148,10 @@ impl Store for SqliteStore {
         {
             return Err(StoreError::Exists);
         }
-        Ok(ExecutionRow {
-            key: RowKey {
-                key: connection.last_insert_rowid(),
-                epoch: 1,
-            },
-            id: new.id.clone(),
-            pipeline: new.pipeline.clone(),
-            status: ExecutionStatus::Pending,
-            error: None,
-            created_at: new.created_at,
-            started_at: None,
-            ended_at: None,
-            earliest: 1,
-            last_seq: 0,
-        })
+        Ok(new.row(RowKey {
+            key: connection.last_insert_rowid(),
+            epoch: 1,
+        }))
     }
 
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {

@@ -99,6 +99,24 @@ pub struct NewExecution {
     pub created_at: u64,
 }
 
+impl NewExecution {
+    /// The execution as a store keeps it before anything has happened.
+    pub fn row(&self, key: RowKey) -> ExecutionRow {
+        ExecutionRow {
+            key,
+            id: self.id.clone(),
+            pipeline: self.pipeline.clone(),
+            status: ExecutionStatus::Pending,
+            error: None,
+            created_at: self.created_at,
+            started_at: None,
+            ended_at: None,
+            earliest: 1,
+            last_seq: 0,
+        }
+    }
+}
+
 /// Events of one execution to be kept.
 #[derive(Clone, Debug)]
 pub struct Batch {
