@@ -8,10 +8,9 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use js_sys::Reflect;
+pub use stepcast_core::client::Notice;
 use stepcast_core::client::{Client, Config, Dial, Generation, Input, Output, State};
-use stepcast_core::control::GapReason;
-use stepcast_core::event::StreamEvent;
-use stepcast_core::id::{Epoch, Position, Seq};
+use stepcast_core::id::Position;
 use stepcast_core::time::Time;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
@@ -19,29 +18,6 @@ use web_sys::{EventTarget, VisibilityState};
 
 use crate::clock::{self, Timer};
 use crate::transport::{self, Connection, Report};
-
-/// What the driver tells its owner.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// The next event, in order, once.
-    Event(Box<StreamEvent>),
-    /// Events that will not come.
-    Gap {
-        /// The first missing one.
-        from: Seq,
-        /// The last missing one.
-        to: Seq,
-        /// Why.
-        reason: GapReason,
-    },
-    /// The log was recreated: forget what came before.
-    Reset {
-        /// The new incarnation.
-        epoch: Epoch,
-    },
-    /// The connection's state.
-    State(State),
-}
 
 /// Follows one execution. Dropping it hangs up.
 pub struct Driver(Rc<Shell>);

@@ -179,6 +179,29 @@ pub enum Output {
     Timeout(Option<Time>),
 }
 
+/// What a shell tells its owner: the outputs that are not about sockets or timers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The next event, in order, once.
+    Event(Box<StreamEvent>),
+    /// Events that will not come.
+    Gap {
+        /// The first missing one.
+        from: Seq,
+        /// The last missing one.
+        to: Seq,
+        /// Why.
+        reason: GapReason,
+    },
+    /// The log was recreated: what came before is void.
+    Reset {
+        /// The new incarnation.
+        epoch: Epoch,
+    },
+    /// The connection's state has changed.
+    State(State),
+}
+
 /// Why the next dial waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WaitReason {

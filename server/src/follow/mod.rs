@@ -9,38 +9,14 @@ mod websocket;
 
 use std::collections::VecDeque;
 
+pub use stepcast_core::client::Notice;
 use stepcast_core::client::{Client, Config, Dial, Generation, Input, Output, State};
-use stepcast_core::control::GapReason;
-use stepcast_core::event::StreamEvent;
-use stepcast_core::id::{Epoch, Position, Seq};
+use stepcast_core::id::Position;
 use stepcast_core::time::Time;
 
 use self::connection::{Connection, Report};
 pub use self::server::{Server, ServerError, Target};
 use crate::clock::Clock;
-
-/// What a follower tells.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// The next event, in order, once.
-    Event(Box<StreamEvent>),
-    /// Events that will not come.
-    Gap {
-        /// The first missing one.
-        from: Seq,
-        /// The last missing one.
-        to: Seq,
-        /// Why.
-        reason: GapReason,
-    },
-    /// The log was recreated: what came before is void.
-    Reset {
-        /// The new incarnation.
-        epoch: Epoch,
-    },
-    /// The connection's state has changed.
-    State(State),
-}
 
 /// Follows one execution over one connection at a time; dropping it hangs up.
 ///
