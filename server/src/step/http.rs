@@ -210,6 +210,10 @@ impl Http {
                     .await;
             }
         }
+        // the last chunk may have been too small to be told
+        if length.is_some() && told < 1.0 {
+            context.emit_progress(1.0, "downloading").await;
+        }
         Ok(bytes)
     }
 }
