@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::log::Durability;
+use crate::log::{Durability, MEMORY_BUDGET};
 
 /// Where the log lives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -48,6 +48,9 @@ pub struct Config {
     pub buffer_size: usize,
     /// Bytes held in memory for one execution.
     pub buffer_bytes: usize,
+    /// Bytes of events held in memory, all executions together. Past it each execution keeps its share, and readers
+    /// of older events read the store.
+    pub memory_budget_bytes: usize,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Runs under way at once; more are refused with 429.
@@ -76,6 +79,7 @@ impl Default for Config {
             write_deadline_ms: 30_000,
             buffer_size: 1_000,
             buffer_bytes: 4 << 20,
+            memory_budget_bytes: MEMORY_BUDGET,
             max_body_bytes: 10 << 20,
             max_running: 256,
             max_steps: 10_000,
@@ -176,6 +180,9 @@ impl Config {
         }
         if self.buffer_size == 0 || self.buffer_bytes == 0 {
             return value("buffer_size", "must be at least 1, and buffer_bytes too");
+        }
+        if self.memory_budget_bytes < 1 << 20 {
+            return value("memory_budget_bytes", "must be at least 1048576");
         }
         if self.max_steps == 0 || self.max_running == 0 {
             return value("max_steps", "must be at least 1, and max_running too");

@@ -58,13 +58,7 @@ pub enum EmitError {
 /// // a log, and an execution in it; in place of memory, `SqliteStore::open(folder, durability)` keeps it
 /// let log = Log::new(Arc::new(MemoryStore::new()));
 /// let stream = log.create(
-///     &NewExecution {
-///         id: "import-17".parse()?,
-///         pipeline: "Import".into(),
-///         definition: json!({}),
-///         input: json!({}),
-///         created_at: stepcast::clock::unix_millis(),
-///     },
+///     &NewExecution::named("import-17".parse()?, "Import", stepcast::clock::unix_millis()),
 ///     Budget::default(),
 /// )?;
 /// let context = StreamingContext::new(stream);

@@ -60,7 +60,8 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
         StoreKind::Memory => Arc::new(MemoryStore::new()),
         StoreKind::Sqlite => Arc::new(SqliteStore::open(&config.data_dir, config.durability)?),
     };
-    Ok(Executions::recover(Log::new(store), registry, config).await?)
+    let log = Log::with_memory_budget(store, config.memory_budget_bytes);
+    Ok(Executions::recover(log, registry, config).await?)
 }
 
 /// Serves until `shutdown` is ready. Clients are then told to come back, runs are abandoned (they end as

@@ -39,13 +39,7 @@ pub(crate) async fn run() {
 
 /// Microseconds of each call, sorted. The producer pauses now and then, as one that does work would.
 async fn round(log: &Log, id: &str, subscribers: usize) -> Vec<f64> {
-    let new = NewExecution {
-        id: id.parse().unwrap(),
-        pipeline: "bench".into(),
-        definition: json!({}),
-        input: json!({}),
-        created_at: 0,
-    };
+    let new = NewExecution::named(id.parse().unwrap(), "bench", 0);
     let context = StreamingContext::new(
         log.create(
             &new,

@@ -39,13 +39,7 @@ pub(crate) async fn run() {
         }));
         for transport in ["websocket", "sse"] {
             let id = format!("latency-{transport}");
-            let new = NewExecution {
-                id: id.parse().unwrap(),
-                pipeline: "bench".into(),
-                definition: json!({}),
-                input: json!({}),
-                created_at: 0,
-            };
+            let new = NewExecution::named(id.parse().unwrap(), "bench", 0);
             let context =
                 StreamingContext::new(executions.log().create(&new, Budget::default()).unwrap());
             let start = Instant::now();

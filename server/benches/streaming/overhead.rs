@@ -90,13 +90,7 @@ async fn measure(
     let context = if streaming == "off" {
         StreamingContext::disabled(id.parse().unwrap())
     } else {
-        let new = NewExecution {
-            id: id.parse().unwrap(),
-            pipeline: "bench".into(),
-            definition: json!({}),
-            input: json!({}),
-            created_at: 0,
-        };
+        let new = NewExecution::named(id.parse().unwrap(), "bench", 0);
         StreamingContext::new(log.create(&new, Budget::default()).unwrap())
     };
     for _ in 0..subscribers {

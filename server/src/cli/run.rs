@@ -97,13 +97,11 @@ fn start(
     input: Map<String, Value>,
     options: RunOptions,
 ) -> Result<(Reader, AbortOnDropHandle<RunResult>), CliError> {
-    let log = Log::new(Arc::new(MemoryStore::new()));
+    let log = Log::with_memory_budget(Arc::new(MemoryStore::new()), 2 * LOG_BYTES);
     let execution = NewExecution {
-        id: id.clone(),
-        pipeline: pipeline.name().to_owned(),
         definition: document.json,
         input: Value::Object(input.clone()),
-        created_at: unix_millis(),
+        ..NewExecution::named(id.clone(), pipeline.name(), unix_millis())
     };
     let budget = Budget {
         events: usize::MAX,

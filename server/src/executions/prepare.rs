@@ -139,6 +139,8 @@ impl Executions {
             definition: prepared.definition.clone(),
             input: Value::Object(prepared.input.clone()),
             created_at: unix_millis(),
+            lease_ms: None,
+            resumed_from: None,
         };
         self.storing(move |log| log.create(&new, budget)).await
     }

@@ -8,10 +8,9 @@ use std::sync::Mutex;
 use serde_json::Value;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
+use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::record::Record;
-use super::store::{
-    Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
-};
+use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 use super::{KEPT_IN_MEMORY, lock};
 
 /// Executions by number, with what each was started with.
@@ -129,6 +128,14 @@ impl Store for MemoryStore {
         Ok(lock(&self.rows)
             .get(&key)
             .map(|(_, definition, input)| (definition.clone(), input.clone())))
+    }
+
+    fn checkpoint(&self, _key: i64) -> Result<Option<Checkpoint>, StoreError> {
+        Ok(None)
+    }
+
+    fn producers(&self, _key: i64) -> Result<Vec<ProducerMark>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

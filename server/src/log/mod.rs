@@ -4,28 +4,33 @@
 //! ring; what has left it is read from the [`Store`]. An event becomes visible when the store has
 //! committed it: whatever a subscriber has seen survives the process (rule 4 of the contract).
 
+mod along;
 mod draft_text;
+mod execution;
 mod memory;
+mod pool;
 mod reader;
 mod record;
 mod sqlite;
 mod store;
 mod stream;
+mod streams;
 mod writer;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stepcast_core::id::ExecutionId;
 
+pub use self::along::Along;
+pub use self::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 pub use self::memory::MemoryStore;
 pub use self::reader::{Page, Reader};
 pub use self::record::Record;
 pub use self::sqlite::{Durability, SqliteStore};
-pub use self::store::{
-    Batch, Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
-};
+pub use self::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 pub use self::stream::{Budget, Stream, Tail};
+use self::streams::Streams;
 use self::writer::Writer;
 
 /// The log of every execution.
@@ -35,28 +40,25 @@ pub struct Log {
     /// None where the store commits at once.
     writer: Option<Writer>,
     /// Streams that somebody holds. A stream that nobody holds costs nothing.
-    streams: Mutex<Streams>,
+    streams: Arc<Streams>,
     /// Where the ring is all there is, the newest streams are held, [`KEPT_IN_MEMORY`] of them.
     kept: Mutex<VecDeque<Arc<Stream>>>,
 }
 
-type Streams = HashMap<ExecutionId, Weak<Stream>>;
-
-fn live(streams: &Streams, id: &ExecutionId) -> Option<Arc<Stream>> {
-    streams.get(id).and_then(Weak::upgrade)
-}
-
-/// How many executions a log in memory remembers.
-const KEPT_IN_MEMORY: usize = 1000;
-
 impl Log {
-    /// A log over `store`.
+    /// A log over `store` that holds at most [`MEMORY_BUDGET`] bytes of events in memory.
     pub fn new(store: Arc<dyn Store>) -> Self {
+        Self::with_memory_budget(store, MEMORY_BUDGET)
+    }
+
+    /// A log over `store` that holds at most so many bytes of events in memory, all executions together. What is on
+    /// its way to the store counts, and may be half of it; the newest event of each execution stays in any case.
+    pub fn with_memory_budget(store: Arc<dyn Store>, bytes: usize) -> Self {
         let writer = (!store.commits_at_once()).then(|| Writer::start(store.clone()));
         Self {
             store,
             writer,
-            streams: Mutex::default(),
+            streams: Arc::new(Streams::new(bytes)),
             kept: Mutex::default(),
         }
     }
@@ -72,13 +74,15 @@ impl Log {
     /// [`StoreError::Exists`] where the id is taken.
     pub fn create(&self, new: &NewExecution, budget: Budget) -> Result<Arc<Stream>, StoreError> {
         let created = self.store.create(new)?;
-        let mut streams = lock(&self.streams);
-        if let Some(stream) = live(&streams, &new.id) {
+        let mut open = self.streams.lock();
+        if let Some(stream) = open.get(&new.id) {
             stream.set_budget(budget);
             return Ok(stream);
         }
         let row = self.store.find(&new.id)?.unwrap_or(created);
-        Ok(self.enter(&mut streams, row, budget))
+        let stream = self.stream(row, budget);
+        open.insert(&stream);
+        Ok(stream)
     }
 
     /// Opens the stream of an execution that exists, live or ended.
@@ -86,13 +90,17 @@ impl Log {
     /// # Errors
     /// Where the store fails.
     pub fn open(&self, id: &ExecutionId) -> Result<Option<Arc<Stream>>, StoreError> {
-        let mut streams = lock(&self.streams);
-        if let Some(stream) = live(&streams, id) {
+        let mut open = self.streams.lock();
+        if let Some(stream) = open.get(id) {
             return Ok(Some(stream));
         }
         // Read under the lock: a stream that came and went after an earlier read would make the row a stale one.
-        let found = self.store.find(id)?;
-        Ok(found.map(|row| self.enter(&mut streams, row, Budget::default())))
+        let Some(row) = self.store.find(id)? else {
+            return Ok(None);
+        };
+        let stream = self.stream(row, Budget::default());
+        open.insert(&stream);
+        Ok(Some(stream))
     }
 
     /// Waits until everything appended so far is committed, then stops the writer.
@@ -105,7 +113,7 @@ impl Log {
 
     /// Brings a row up to what is known of a stream that somebody holds, which may be ahead of the store.
     pub fn refresh(&self, row: &mut ExecutionRow) {
-        let stream = live(&lock(&self.streams), &row.id);
+        let stream = self.streams.lock().get(&row.id);
         if let Some(stream) = &stream {
             row.last_seq = row.last_seq.max(stream.tail().last_seq);
         }
@@ -115,13 +123,15 @@ impl Log {
         }
     }
 
-    fn enter(&self, streams: &mut Streams, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
-        if streams.len() > 64 && streams.len().is_power_of_two() {
-            streams.retain(|_, stream| stream.strong_count() > 0);
-        }
+    /// Bytes of events held in memory, all executions together.
+    pub fn bytes_in_memory(&self) -> usize {
+        self.streams.pool().held()
+    }
+
+    fn stream(&self, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
         let queue = self.writer.as_ref().map(Writer::queue);
-        let stream = Arc::new(Stream::new(row, self.store.clone(), queue, budget));
-        streams.insert(stream.id().clone(), Arc::downgrade(&stream));
+        let streams = self.streams.clone();
+        let stream = Arc::new(Stream::new(row, self.store.clone(), queue, streams, budget));
         if self.store.commits_at_once() {
             let mut kept = lock(&self.kept);
             kept.push_back(stream.clone());
@@ -144,3 +154,9 @@ impl Drop for Log {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How many executions a log in memory remembers.
+const KEPT_IN_MEMORY: usize = 1000;
+
+/// What a log holds in memory where nothing else is said: room for the rings of some thousand runs of short events.
+pub const MEMORY_BUDGET: usize = 256 << 20;

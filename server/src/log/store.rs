@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use bytes::Bytes;
 use serde_json::Value;
-use stepcast_core::control::EndReason;
-use stepcast_core::id::{Epoch, ExecutionId, Seq};
+use stepcast_core::id::{ExecutionId, Seq};
 use thiserror::Error;
 
+use super::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::record::Record;
 
 /// Keeps events and the executions they belong to.
@@ -18,13 +18,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// and [`Store::commit`] is called with the terminal event only.
     fn commits_at_once(&self) -> bool;
 
+    /// Whether producers are told that an event is kept before it is committed.
+    fn acknowledges_early(&self) -> bool {
+        false
+    }
+
     /// Makes an execution known.
     ///
     /// # Errors
     /// [`StoreError::Exists`] where the id is taken.
     fn create(&self, new: &NewExecution) -> Result<ExecutionRow, StoreError>;
 
-    /// Keeps all of these events, or none.
+    /// Keeps all of these events and what comes along with them, or nothing. What is kept for going on is let go
+    /// with an execution that completes.
     ///
     /// # Errors
     /// Where the medium is full or broken; the call may be repeated.
@@ -73,48 +79,18 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// Where the medium fails.
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError>;
-}
 
-/// How a store names an execution.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RowKey {
-    /// The store's own number of it.
-    pub key: i64,
-    /// The log's incarnation.
-    pub epoch: Epoch,
-}
+    /// Where a run stood last, with every result kept so far.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    fn checkpoint(&self, key: i64) -> Result<Option<Checkpoint>, StoreError>;
 
-/// An execution to be made known.
-#[derive(Clone, Debug)]
-pub struct NewExecution {
-    /// Its id.
-    pub id: ExecutionId,
-    /// The pipeline's name, for lists.
-    pub pipeline: String,
-    /// The pipeline's definition, as it was given.
-    pub definition: Value,
-    /// The input, as it was given.
-    pub input: Value,
-    /// Milliseconds since 1970.
-    pub created_at: u64,
-}
-
-impl NewExecution {
-    /// The execution as a store keeps it before anything has happened.
-    pub fn row(&self, key: RowKey) -> ExecutionRow {
-        ExecutionRow {
-            key,
-            id: self.id.clone(),
-            pipeline: self.pipeline.clone(),
-            status: ExecutionStatus::Pending,
-            error: None,
-            created_at: self.created_at,
-            started_at: None,
-            ended_at: None,
-            earliest: 1,
-            last_seq: 0,
-        }
-    }
+    /// How far producers have come with an execution.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    fn producers(&self, key: i64) -> Result<Vec<ProducerMark>, StoreError>;
 }
 
 /// Events of one execution to be kept.
@@ -126,133 +102,32 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// Set where the last record is the terminal event.
     pub ended: Option<Ended>,
+    /// The newest of those that came along.
+    pub checkpoint: Option<Checkpoint>,
+    /// How far producers have come with these records, each producer once.
+    pub producers: Vec<ProducerMark>,
 }
 
-/// How an execution ended.
+/// Where a run stands: it replaces the one before, and adds to its results.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Checkpoint {
+    /// The event that announces it.
+    pub seq: Seq,
+    /// The run's state, in the runner's own encoding.
+    pub state: Bytes,
+    /// Values that the state names by number, each kept once.
+    pub results: Vec<(u32, Bytes)>,
+}
+
+/// How far a producer has come with one execution.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Ended {
-    /// Why.
-    pub reason: EndReason,
-    /// What went wrong, in a sentence.
-    pub error: Option<String>,
-    /// Milliseconds since 1970.
-    pub at: u64,
-}
-
-/// Where an execution stands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExecutionStatus {
-    /// Created, not started.
-    Pending,
-    /// Under way.
-    Running,
-    /// Under way, waiting for a person.
-    Waiting,
-    /// Ended: `complete`.
-    Completed,
-    /// Ended: `failed`.
-    Failed,
-    /// Ended: `cancelled`.
-    Cancelled,
-    /// Ended: `interrupted`.
-    Interrupted,
-    /// Ended: `timeout`.
-    Timeout,
-    /// Ended: `producer_lost`.
-    ProducerLost,
-}
-
-impl ExecutionStatus {
-    /// Every status.
-    pub const ALL: [Self; 9] = [
-        Self::Pending,
-        Self::Running,
-        Self::Waiting,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Interrupted,
-        Self::Timeout,
-        Self::ProducerLost,
-    ];
-
-    /// The status as it is written in the API and in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Interrupted => "interrupted",
-            Self::Timeout => "timeout",
-            Self::ProducerLost => "producer_lost",
-        }
-    }
-
-    /// The status written so.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-
-    /// The reason, where it has ended.
-    pub const fn end(self) -> Option<EndReason> {
-        match self {
-            Self::Pending | Self::Running | Self::Waiting => None,
-            Self::Completed => Some(EndReason::Complete),
-            Self::Failed => Some(EndReason::Failed),
-            Self::Cancelled => Some(EndReason::Cancelled),
-            Self::Interrupted => Some(EndReason::Interrupted),
-            Self::Timeout => Some(EndReason::Timeout),
-            Self::ProducerLost => Some(EndReason::ProducerLost),
-        }
-    }
-
-    /// The status of an execution that ended so.
-    pub fn of_end(reason: EndReason) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.end() == Some(reason))
-            .unwrap_or(Self::Failed)
-    }
-}
-
-/// What a store knows of an execution.
-#[derive(Clone, Debug)]
-pub struct ExecutionRow {
-    /// The store's name of it.
-    pub key: RowKey,
-    /// Its id.
-    pub id: ExecutionId,
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// Where it stands.
-    pub status: ExecutionStatus,
-    /// What went wrong, in a sentence.
-    pub error: Option<String>,
-    /// Milliseconds since 1970.
-    pub created_at: u64,
-    /// Milliseconds since 1970.
-    pub started_at: Option<u64>,
-    /// Milliseconds since 1970.
-    pub ended_at: Option<u64>,
-    /// The first event still there; 1 before there is any.
-    pub earliest: Seq,
-    /// The last event committed.
-    pub last_seq: Seq,
-}
-
-/// Which executions to list.
-#[derive(Clone, Debug, Default)]
-pub struct ListQuery {
-    /// At most so many.
-    pub limit: usize,
-    /// Older than the execution with this number.
-    pub before: Option<i64>,
-    /// With one of these statuses; with any where empty.
-    pub statuses: Vec<ExecutionStatus>,
+pub struct ProducerMark {
+    /// Which producer.
+    pub producer: String,
+    /// Its incarnation; an older one is fenced off.
+    pub epoch: u64,
+    /// Its last request that was taken.
+    pub seq: u64,
 }
 
 /// Why a store could not do it.
@@ -273,6 +148,16 @@ pub enum StoreError {
         "the data directory is in use by another server; stop it, or give this one a directory of its own"
     )]
     InUse,
+    /// A later version wrote it.
+    #[error(
+        "the log's database has version {version}, and this build knows versions up to {known}: use a newer build"
+    )]
+    Later {
+        /// The database's version.
+        version: i64,
+        /// The newest that this build knows.
+        known: usize,
+    },
     /// A row does not hold what this version writes.
     #[error("the log's database is damaged: {0}")]
     Damaged(String),

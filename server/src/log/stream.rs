@@ -9,10 +9,13 @@ use stepcast_core::event::EventType;
 use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
 use tokio::sync::{Notify, watch};
 
+use super::along::{Along, Waiting};
 use super::draft_text::DraftText;
+use super::execution::{Ended, ExecutionRow, RowKey};
 use super::lock;
 use super::record::{Parts, Record};
-use super::store::{Batch, Ended, ExecutionRow, RowKey, Store};
+use super::store::{Batch, Store};
+use super::streams::Streams;
 use super::writer::Queue;
 use crate::clock::unix_millis;
 use crate::context::{Draft, EmitError};
@@ -54,6 +57,7 @@ pub struct Stream {
     key: RowKey,
     store: Arc<dyn Store>,
     queue: Option<Arc<Queue>>,
+    streams: Arc<Streams>,
     /// A std mutex: nothing is awaited while it is held, and serialising is done before it is taken.
     state: Mutex<State>,
     tail: watch::Sender<Tail>,
@@ -70,6 +74,7 @@ struct State {
     next: Seq,
     committed: Seq,
     uncommitted_bytes: usize,
+    waiting: Waiting,
     ended: Option<Ended>,
     /// Set while the store refuses.
     failure: Option<String>,
@@ -82,8 +87,10 @@ impl Stream {
         row: ExecutionRow,
         store: Arc<dyn Store>,
         queue: Option<Arc<Queue>>,
+        streams: Arc<Streams>,
         budget: Budget,
     ) -> Self {
+        streams.pool().enter();
         let ended = row.status.end().map(|reason| Ended {
             reason,
             error: row.error,
@@ -100,6 +107,7 @@ impl Stream {
             next: row.last_seq + 1,
             committed: row.last_seq,
             uncommitted_bytes: 0,
+            waiting: Waiting::default(),
             ended,
             failure: None,
             queued: false,
@@ -110,6 +118,7 @@ impl Stream {
             key,
             store,
             queue,
+            streams,
             state: Mutex::new(state),
             tail: watch::Sender::new(tail),
             room: Notify::new(),
@@ -155,22 +164,40 @@ impl Stream {
     /// Adds an event and gives it its place.
     ///
     /// Never waits for a reader: no reader holds anything that this needs. It waits while more than
-    /// [`Budget::uncommitted_bytes`] are on their way to the store; a terminal event does not.
+    /// [`Budget::uncommitted_bytes`] are on their way to the store, or half of the process's budget; a terminal event
+    /// does not.
     ///
     /// # Errors
     /// [`EmitError::EventType`] for a type that is no word, [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
     pub async fn append(self: &Arc<Self>, draft: &Draft) -> Result<Seq, EmitError> {
-        let terminal = draft.event_type.is_terminal();
-        let text = DraftText::new(draft)?;
-        let parts = Parts {
-            event_type: draft.event_type.as_str(),
-            execution_id: &self.id,
-            step_id: text.step_id(),
-            data: text.data(),
-            metadata: text.metadata(),
+        self.append_all(std::slice::from_ref(draft), Along::default())
+            .await
+    }
+
+    /// Adds all of these events, or none, with what comes along: in one transaction. The place of the last one.
+    ///
+    /// # Errors
+    /// As [`Stream::append`]; [`EmitError::Ended`] too where an event follows a terminal one.
+    pub async fn append_all(
+        self: &Arc<Self>,
+        drafts: &[Draft],
+        along: Along,
+    ) -> Result<Seq, EmitError> {
+        let (last, before) = match drafts.split_last() {
+            Some(split) => split,
+            None => return Ok(lock(&self.state).next - 1),
         };
+        if before.iter().any(|draft| draft.event_type.is_terminal()) {
+            return Err(EmitError::Ended);
+        }
+        let terminal = last.event_type.is_terminal();
+        let texts: Vec<DraftText> = drafts
+            .iter()
+            .map(DraftText::new)
+            .collect::<Result<_, _>>()?;
+        let pool = self.streams.pool();
         loop {
-            let room = self.room.notified();
+            let (room, pool_room) = (self.room.notified(), pool.room());
             {
                 let mut state = lock(&self.state);
                 if state.ended.is_some() {
@@ -179,53 +206,101 @@ impl Stream {
                 if let (Some(failure), false) = (&state.failure, terminal) {
                     return Err(EmitError::Store(failure.clone()));
                 }
-                if terminal || state.uncommitted_bytes < state.budget.uncommitted_bytes {
-                    return Ok(self.push(&mut state, &parts, draft));
+                let fits = state.uncommitted_bytes < state.budget.uncommitted_bytes;
+                if terminal || (fits && pool.has_room()) {
+                    let now = unix_millis();
+                    for (draft, text) in drafts.iter().zip(&texts) {
+                        self.push(&mut state, draft, text, now);
+                    }
+                    let seq = state.next - 1;
+                    self.hand_over(&mut state, seq, along);
+                    drop(state);
+                    self.streams.trim_if_over();
+                    return Ok(seq);
                 }
             }
-            room.await;
+            tokio::select! {
+                () = room => {}
+                () = pool_room => {}
+            }
         }
     }
 
-    fn push(self: &Arc<Self>, state: &mut State, parts: &Parts<'_>, draft: &Draft) -> Seq {
-        let (seq, now) = (state.next, unix_millis());
-        let record = Record::assemble(
-            parts,
-            Cursor {
-                epoch: self.key.epoch,
-                seq,
-            },
-            now,
-        );
+    /// Waits until everything up to `seq` is committed; not where the store acknowledges early.
+    ///
+    /// # Errors
+    /// [`EmitError::Store`] where the store refuses: it is tried again, so the events may be kept all the same.
+    pub async fn settled(&self, seq: Seq) -> Result<(), EmitError> {
+        if self.store.acknowledges_early() {
+            return Ok(());
+        }
+        let mut tail = self.tail.subscribe();
+        loop {
+            let failed = self.room.notified();
+            {
+                let state = lock(&self.state);
+                if state.committed >= seq {
+                    return Ok(());
+                }
+                if let Some(failure) = &state.failure {
+                    return Err(EmitError::Store(failure.clone()));
+                }
+            }
+            tokio::select! {
+                _moved = tail.wait_for(|tail| tail.last_seq >= seq) => {}
+                () = failed => {}
+            }
+        }
+    }
+
+    fn push(&self, state: &mut State, draft: &Draft, text: &DraftText, now: u64) {
+        let parts = Parts {
+            event_type: draft.event_type.as_str(),
+            execution_id: &self.id,
+            step_id: text.step_id(),
+            data: text.data(),
+            metadata: text.metadata(),
+        };
+        let cursor = Cursor {
+            epoch: self.key.epoch,
+            seq: state.next,
+        };
+        let record = Record::assemble(&parts, cursor, now);
         state.next += 1;
         state.ring_bytes += record.size();
+        let queued = self.queue.is_some();
+        self.streams.pool().appended(record.size(), queued);
+        if queued {
+            state.uncommitted_bytes += record.size();
+        }
         if draft.event_type.is_terminal() {
             state.ended = Some(ended_by(draft, now));
         }
-        match &self.queue {
-            Some(queue) => {
-                state.uncommitted_bytes += record.size();
-                state.ring.push_back(record);
-                if !std::mem::replace(&mut state.queued, true) {
-                    queue.push(self.clone());
-                }
+        state.ring.push_back(record);
+    }
+
+    /// What was pushed is on its way to the store, or kept already.
+    fn hand_over(self: &Arc<Self>, state: &mut State, seq: Seq, along: Along) {
+        if let Some(queue) = &self.queue {
+            state.waiting.push(seq, along);
+            if !std::mem::replace(&mut state.queued, true) {
+                queue.push(self.clone());
             }
-            None => {
-                state.ring.push_back(record);
-                if let Some(ended) = &state.ended {
-                    let batch = Batch {
-                        key: self.key,
-                        records: state.ring.back().cloned().into_iter().collect(),
-                        ended: Some(ended.clone()),
-                    };
-                    if let Err(error) = self.store.commit(&[batch]) {
-                        tracing::error!(execution_id = %self.id, %error, "the end of an execution could not be kept");
-                    }
-                }
-                self.publish(state, seq);
+            return;
+        }
+        if let Some(ended) = &state.ended {
+            let batch = Batch {
+                key: self.key,
+                records: state.ring.back().cloned().into_iter().collect(),
+                ended: Some(ended.clone()),
+                checkpoint: None,
+                producers: Vec::new(),
+            };
+            if let Err(error) = self.store.commit(&[batch]) {
+                tracing::error!(execution_id = %self.id, %error, "the end of an execution could not be kept");
             }
         }
-        seq
+        self.publish(state, seq);
     }
 
     /// What waits to be committed.
@@ -237,10 +312,13 @@ impl Stream {
         });
         let records: Vec<Record> = state.ring.iter().skip(from).cloned().collect();
         let ended = state.ended.clone().filter(|_| !records.is_empty());
+        let (checkpoint, producers) = state.waiting.merged();
         Batch {
             key: self.key,
             records,
             ended,
+            checkpoint,
+            producers,
         }
     }
 
@@ -248,9 +326,11 @@ impl Stream {
     pub(super) fn committed(&self, seq: Seq) {
         let mut state = lock(&self.state);
         state.failure = None;
+        state.waiting.kept(seq);
         self.publish(&mut state, seq);
         drop(state);
         self.room.notify_waiters();
+        self.streams.trim_if_over();
     }
 
     /// The store refused. What waits stays, and is tried again.
@@ -278,19 +358,11 @@ impl Stream {
                 .map(Record::size)
                 .sum();
             state.uncommitted_bytes = state.uncommitted_bytes.saturating_sub(bytes);
+            self.streams.pool().committed(bytes);
         }
         state.committed = seq;
-        while state.ring.len() > state.budget.events || state.ring_bytes > state.budget.bytes {
-            let Some(first) = state
-                .ring
-                .front()
-                .filter(|first| first.seq() <= seq && first.seq() < state.next - 1)
-            else {
-                break;
-            };
-            state.ring_bytes = state.ring_bytes.saturating_sub(first.size());
-            state.ring.pop_front();
-        }
+        let (events, bytes) = (state.budget.events, state.budget.bytes);
+        self.trim_to(state, events, bytes);
         let ended = state
             .ended
             .as_ref()
@@ -300,6 +372,29 @@ impl Stream {
             last_seq: seq,
             ended,
         });
+    }
+
+    /// Lets go of the oldest events past `bytes`; they are read from the store from then on.
+    pub(super) fn trim(&self, bytes: usize) {
+        let mut state = lock(&self.state);
+        self.trim_to(&mut state, usize::MAX, bytes);
+    }
+
+    /// What is not committed stays, and the newest event.
+    fn trim_to(&self, state: &mut State, events: usize, bytes: usize) {
+        let before = state.ring_bytes;
+        while state.ring.len() > events || state.ring_bytes > bytes {
+            let Some(first) = state
+                .ring
+                .front()
+                .filter(|first| first.seq() <= state.committed && first.seq() < state.next - 1)
+            else {
+                break;
+            };
+            state.ring_bytes = state.ring_bytes.saturating_sub(first.size());
+            state.ring.pop_front();
+        }
+        self.streams.pool().released(before - state.ring_bytes);
     }
 
     /// The committed events after `after` that the ring holds: `None` where the next one has left it.
@@ -346,6 +441,16 @@ impl Stream {
 
     pub(super) fn row_key(&self) -> RowKey {
         self.key
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let state = lock(&self.state);
+        self.streams
+            .pool()
+            .leave(state.ring_bytes, state.uncommitted_bytes);
+        self.streams.gone(&self.id);
     }
 }
 

@@ -74,13 +74,7 @@ impl Server {
 
     /// An execution whose events the test emits itself.
     pub(crate) fn execution(&self, id: &str, budget: Budget) -> StreamingContext {
-        let new = NewExecution {
-            id: id.parse().unwrap(),
-            pipeline: "test".into(),
-            definition: json!({}),
-            input: json!({}),
-            created_at: 1,
-        };
+        let new = NewExecution::named(id.parse().unwrap(), "test", 1);
         StreamingContext::new(self.executions.log().create(&new, budget).unwrap())
     }
 

@@ -172,15 +172,7 @@ fn a_server_that_stops_tells_a_websocket_that_is_behind_before_it_returns() {
             let executions = stepcast::open(config, StepRegistry::builtin())
                 .await
                 .unwrap();
-            let id = "e".parse().unwrap();
-            let (definition, input) = (json!({}), json!({}));
-            let new = NewExecution {
-                id,
-                pipeline: "test".into(),
-                definition,
-                input,
-                created_at: 1,
-            };
+            let new = NewExecution::named("e".parse().unwrap(), "test", 1);
             let stream = executions.log().create(&new, Budget::default()).unwrap();
             for n in 0..64 {
                 let mut draft = progress(n);

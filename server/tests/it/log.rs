@@ -24,14 +24,7 @@ fn draft(event_type: EventType, n: usize) -> Draft {
 }
 
 fn new_execution(id: &str) -> NewExecution {
-    let (definition, input) = (Value::Null, json!({}));
-    NewExecution {
-        id: id.parse().unwrap(),
-        pipeline: "test".into(),
-        definition,
-        input,
-        created_at: 1,
-    }
+    NewExecution::named(id.parse().unwrap(), "test", 1)
 }
 
 fn sqlite(directory: &Path) -> Log {

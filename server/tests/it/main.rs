@@ -12,6 +12,7 @@ mod documented;
 mod follow;
 mod harness;
 mod http;
+mod incarnation;
 mod lifecycle;
 mod log;
 mod manners;

@@ -56,11 +56,9 @@ pub(crate) fn start(
     let pipeline = Pipeline::from_json(definition, registry).unwrap();
     let log = Log::new(Arc::new(MemoryStore::new()));
     let new = NewExecution {
-        id: "exec_1".parse().unwrap(),
-        pipeline: "p".into(),
         definition: definition.clone(),
         input: input.clone(),
-        created_at: 1,
+        ..NewExecution::named("exec_1".parse().unwrap(), "p", 1)
     };
     let budget = Budget {
         events: 1 << 20,
@@ -123,13 +121,7 @@ impl Running {
 /// A context whose execution has had its end.
 pub(crate) async fn ended_context() -> StreamingContext {
     let log = Log::new(Arc::new(MemoryStore::new()));
-    let new = NewExecution {
-        id: "exec_1".parse().unwrap(),
-        pipeline: "p".into(),
-        definition: Value::Null,
-        input: json!({}),
-        created_at: 1,
-    };
+    let new = NewExecution::named("exec_1".parse().unwrap(), "p", 1);
     let context = StreamingContext::new(log.create(&new, Budget::default()).unwrap());
     let end = Draft {
         event_type: EventType::PipelineError,

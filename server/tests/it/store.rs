@@ -5,23 +5,18 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stepcast::log::{
-    Batch, Budget, Durability, ExecutionRow, ExecutionStatus, ListQuery, Log, MemoryStore,
-    NewExecution, Reader, Record, RowKey, SqliteStore, Store, StoreError,
+    Batch, Budget, Checkpoint, Durability, ExecutionRow, ExecutionStatus, ListQuery, Log,
+    MemoryStore, NewExecution, ProducerMark, Reader, Record, RowKey, SqliteStore, Store,
+    StoreError,
 };
 use stepcast_core::id::{ExecutionId, Seq};
 
 use crate::harness::{complete, progress, soon};
 
 fn new_execution(id: &str) -> NewExecution {
-    NewExecution {
-        id: id.parse().unwrap(),
-        pipeline: "test".into(),
-        definition: Value::Null,
-        input: json!({}),
-        created_at: 1,
-    }
+    NewExecution::named(id.parse().unwrap(), "test", 1)
 }
 
 fn open(directory: &Path) -> Result<SqliteStore, StoreError> {
@@ -81,6 +76,12 @@ impl Store for Slow {
     }
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {
         self.store.origin(key)
+    }
+    fn checkpoint(&self, key: i64) -> Result<Option<Checkpoint>, StoreError> {
+        self.store.checkpoint(key)
+    }
+    fn producers(&self, key: i64) -> Result<Vec<ProducerMark>, StoreError> {
+        self.store.producers(key)
     }
 }
 

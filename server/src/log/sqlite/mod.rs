@@ -3,32 +3,25 @@
 //! WAL mode: readers never wait for the writer. A committed transaction is in the operating system's hands
 //! and survives the process; [`Durability::Power`] also waits until it is on the medium.
 
-use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+mod commit;
+mod open;
+mod rows;
+mod schema;
+
+use std::fs::File;
 use std::path::Path;
 use std::sync::Mutex;
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
-use serde::{Deserialize, Serialize};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use stepcast_core::id::{ExecutionId, Seq};
 
+pub use self::open::Durability;
+use self::rows::{SELECT, row_of, signed};
+use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::lock;
 use super::record::Record;
-use super::store::{
-    Batch, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey, Store, StoreError,
-};
-
-/// What a committed event survives.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// The end of the process at any instant.
-    #[default]
-    Process,
-    /// The loss of power too: every commit waits for the medium.
-    Power,
-}
+use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 
 /// Keeps executions and events in `stepcast.db`.
 #[derive(Debug)]
@@ -39,6 +32,7 @@ pub struct SqliteStore {
     path: std::path::PathBuf,
     /// Locked while this process may write; none where the file system has no locks.
     lock: Mutex<Option<File>>,
+    durability: Durability,
 }
 
 impl SqliteStore {
@@ -47,47 +41,13 @@ impl SqliteStore {
     /// # Errors
     /// Where the directory cannot be written, another process uses it, the database is damaged, or it was made by a later version.
     pub fn open(directory: &Path, durability: Durability) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(directory)?;
-        let held = occupy(directory)?;
-        let path = directory.join("stepcast.db");
-        let mut writer = Connection::open(&path)?;
-        writer.busy_timeout(BUSY)?;
-        writer.pragma_update(None, "journal_mode", "WAL")?;
-        writer.pragma_update(
-            None,
-            "synchronous",
-            if durability == Durability::Power {
-                "FULL"
-            } else {
-                "NORMAL"
-            },
-        )?;
-        writer.pragma_update(None, "foreign_keys", true)?;
-        let health: String = writer.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if health != "ok" {
-            return Err(StoreError::Damaged(health));
-        }
-        let version: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => {
-                let transaction =
-                    writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                transaction.execute_batch(SCHEMA)?;
-                transaction.pragma_update(None, "user_version", VERSION)?;
-                transaction.commit()?;
-            }
-            VERSION => {}
-            later => {
-                return Err(StoreError::Damaged(format!(
-                    "schema version {later}, this build knows {VERSION}"
-                )));
-            }
-        }
+        let (writer, held, path) = open::open(directory, durability)?;
         Ok(Self {
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             path,
             lock: Mutex::new(held),
+            durability,
         })
     }
 
@@ -114,43 +74,39 @@ impl SqliteStore {
     }
 }
 
-/// Two processes that write would give one id two meanings: the second is refused. The lock ends with the process.
-fn occupy(directory: &Path) -> Result<Option<File>, StoreError> {
-    let file = File::create(directory.join("stepcast.lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
 impl Store for SqliteStore {
     fn commits_at_once(&self) -> bool {
         false
     }
 
+    fn acknowledges_early(&self) -> bool {
+        self.durability == Durability::Off
+    }
+
     fn create(&self, new: &NewExecution) -> Result<ExecutionRow, StoreError> {
         let connection = lock(&self.writer);
         let mut statement = connection.prepare_cached(
-            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input) VALUES (?1, 1, ?2, 'pending', ?3, ?4, ?5)
-             ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from)
+             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7 FROM incarnation WHERE true
+             ON CONFLICT (id) DO NOTHING RETURNING key, epoch",
         )?;
-        let created_at = i64::try_from(new.created_at).unwrap_or(i64::MAX);
         let (definition, input) = (new.definition.to_string(), new.input.to_string());
-        if statement.execute(params![
+        let values = params![
             new.id.as_str(),
             new.pipeline,
-            created_at,
+            signed(new.created_at),
             definition,
-            input
-        ])? == 0
-        {
-            return Err(StoreError::Exists);
-        }
+            input,
+            new.lease_ms.map(signed),
+            new.resumed_from.as_ref().map(ExecutionId::as_str),
+        ];
+        let created = statement
+            .query_row(values, |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
+            .optional()?;
+        let (key, epoch) = created.ok_or(StoreError::Exists)?;
         Ok(new.row(RowKey {
-            key: connection.last_insert_rowid(),
-            epoch: 1,
+            key,
+            epoch: epoch.unsigned_abs(),
         }))
     }
 
@@ -158,35 +114,7 @@ impl Store for SqliteStore {
         if batches.is_empty() {
             return Ok(());
         }
-        let mut connection = lock(&self.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO events (execution, seq, json) VALUES (?1, ?2, ?3)")?;
-            let mut end = transaction.prepare_cached(
-                "UPDATE executions SET status = ?2, error = ?3, ended_at = ?4 WHERE key = ?1",
-            )?;
-            for batch in batches {
-                for record in &batch.records {
-                    insert.execute(params![
-                        batch.key.key,
-                        signed(record.seq()),
-                        record.json().as_bytes()
-                    ])?;
-                }
-                if let Some(ended) = &batch.ended {
-                    let status = ExecutionStatus::of_end(ended.reason).as_str();
-                    end.execute(params![
-                        batch.key.key,
-                        status,
-                        ended.error,
-                        signed(ended.at)
-                    ])?;
-                }
-            }
-        }
-        transaction.commit()?;
-        Ok(())
+        commit::commit(&mut lock(&self.writer), batches)
     }
 
     fn set_status(
@@ -264,7 +192,14 @@ impl Store for SqliteStore {
     }
 
     fn close(&self) {
-        drop(lock(&self.lock).take());
+        let mut held = lock(&self.lock);
+        if held.is_none() {
+            return;
+        }
+        if let Err(error) = open::note_clean(&lock(&self.writer)) {
+            tracing::warn!(%error, "the log could not be closed cleanly; the next start takes it for a loss of power");
+        }
+        drop(held.take());
     }
 
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {
@@ -282,72 +217,48 @@ impl Store for SqliteStore {
                 .transpose()
         })
     }
+
+    fn checkpoint(&self, key: i64) -> Result<Option<Checkpoint>, StoreError> {
+        self.reading(|connection| {
+            // one transaction: the state and its results are of one moment
+            let transaction = connection.unchecked_transaction()?;
+            let found: Option<(i64, Vec<u8>)> = transaction
+                .prepare_cached("SELECT seq, state FROM checkpoints WHERE execution = ?1")?
+                .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((seq, state)) = found else {
+                return Ok(None);
+            };
+            let mut results = transaction.prepare_cached(
+                "SELECT number, json FROM results WHERE execution = ?1 ORDER BY number",
+            )?;
+            let results = results.query_map([key], |row| {
+                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?.into()))
+            })?;
+            Ok(Some(Checkpoint {
+                seq: seq.unsigned_abs(),
+                state: state.into(),
+                results: results.collect::<Result<_, _>>()?,
+            }))
+        })
+    }
+
+    fn producers(&self, key: i64) -> Result<Vec<ProducerMark>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT producer, epoch, seq FROM producers WHERE execution = ?1",
+            )?;
+            let marks = statement.query_map([key], |row| {
+                Ok(ProducerMark {
+                    producer: row.get(0)?,
+                    epoch: row.get::<_, i64>(1)?.unsigned_abs(),
+                    seq: row.get::<_, i64>(2)?.unsigned_abs(),
+                })
+            })?;
+            Ok(marks.collect::<Result<_, _>>()?)
+        })
+    }
 }
-
-type Parsed = Result<ExecutionRow, StoreError>;
-
-fn row_of(row: &Row<'_>) -> rusqlite::Result<Parsed> {
-    let (id, status): (String, String) = (row.get(1)?, row.get(4)?);
-    let unsigned = |value: i64| value.unsigned_abs();
-    let parsed = id
-        .parse::<ExecutionId>()
-        .ok()
-        .zip(ExecutionStatus::parse(&status));
-    let Some((id, status)) = parsed else {
-        return Ok(Err(StoreError::Damaged(format!(
-            "execution {id:?} has status {status:?}"
-        ))));
-    };
-    Ok(Ok(ExecutionRow {
-        key: RowKey {
-            key: row.get(0)?,
-            epoch: unsigned(row.get(2)?),
-        },
-        id,
-        pipeline: row.get(3)?,
-        status,
-        error: row.get(5)?,
-        created_at: unsigned(row.get(6)?),
-        started_at: row.get::<_, Option<i64>>(7)?.map(unsigned),
-        ended_at: row.get::<_, Option<i64>>(8)?.map(unsigned),
-        earliest: unsigned(row.get(9)?),
-        last_seq: unsigned(row.get(10)?),
-    }))
-}
-
-/// SQLite's integers are signed; no sequence or time of ours comes near the end of either.
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-const SELECT: &str = "SELECT key, id, epoch, pipeline, status, error, created_at, started_at, ended_at,
-    coalesce((SELECT min(seq) FROM events WHERE execution = key), 1), coalesce((SELECT max(seq) FROM events WHERE execution = key), 0)
-    FROM executions";
-
-const VERSION: i64 = 1;
-
-const SCHEMA: &str = "
-CREATE TABLE executions (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    epoch INTEGER NOT NULL,
-    pipeline TEXT NOT NULL,
-    status TEXT NOT NULL,
-    error TEXT,
-    created_at INTEGER NOT NULL,
-    started_at INTEGER,
-    ended_at INTEGER,
-    definition TEXT NOT NULL,
-    input TEXT NOT NULL
-) STRICT;
-CREATE INDEX executions_by_status ON executions (status, key);
-CREATE TABLE events (
-    execution INTEGER NOT NULL REFERENCES executions (key) ON DELETE CASCADE,
-    seq INTEGER NOT NULL,
-    json BLOB NOT NULL,
-    PRIMARY KEY (execution, seq)
-) STRICT, WITHOUT ROWID;
-";
 
 /// How long a statement waits for another process, an operator's copy for instance.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(5);

@@ -1,0 +1,54 @@
+//! What is kept in the same transaction as the events it belongs to.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use stepcast_core::id::Seq;
+
+use super::store::{Checkpoint, ProducerMark};
+
+/// What comes along with appended events: kept with the last of them, or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Along {
+    /// A run's state, and the values it names that were not kept before; announced by the last event.
+    pub checkpoint: Option<(Bytes, Vec<(u32, Bytes)>)>,
+    /// The producer's place.
+    pub producer: Option<ProducerMark>,
+}
+
+/// What waits to be kept, each with the event it came with.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(VecDeque<(Seq, Along)>);
+
+impl Waiting {
+    pub(super) fn push(&mut self, seq: Seq, along: Along) {
+        if along.checkpoint.is_some() || along.producer.is_some() {
+            self.0.push_back((seq, along));
+        }
+    }
+
+    /// All of it: the newest checkpoint with every result, and the newest mark of each producer.
+    pub(super) fn merged(&self) -> (Option<Checkpoint>, Vec<ProducerMark>) {
+        let (mut merged, mut producers) = (None::<Checkpoint>, Vec::<ProducerMark>::new());
+        for (seq, along) in &self.0 {
+            if let Some((state, results)) = &along.checkpoint {
+                let checkpoint = merged.get_or_insert_default();
+                checkpoint.seq = *seq;
+                checkpoint.state = state.clone();
+                checkpoint.results.extend(results.iter().cloned());
+            }
+            if let Some(mark) = &along.producer {
+                producers.retain(|known| known.producer != mark.producer);
+                producers.push(mark.clone());
+            }
+        }
+        (merged, producers)
+    }
+
+    /// What came up to `seq` is kept.
+    pub(super) fn kept(&mut self, seq: Seq) {
+        while self.0.front().is_some_and(|(at, _)| *at <= seq) {
+            self.0.pop_front();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! One transaction of the log's writer.
+
+use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
+use stepcast_core::control::EndReason;
+
+use super::super::execution::{Ended, ExecutionStatus};
+use super::super::store::{Batch, Checkpoint, StoreError};
+use super::rows::signed;
+
+/// Keeps all of it, or nothing.
+pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut insert = transaction
+            .prepare_cached("INSERT INTO events (execution, seq, json) VALUES (?1, ?2, ?3)")?;
+        for batch in batches {
+            let key = batch.key.key;
+            insert_events(&mut insert, batch)?;
+            if let Some(checkpoint) = &batch.checkpoint {
+                keep_checkpoint(&transaction, key, checkpoint)?;
+            }
+            for mark in &batch.producers {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO producers (execution, producer, epoch, seq) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (execution, producer) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq",
+                    )?
+                    .execute(params![key, mark.producer, signed(mark.epoch), signed(mark.seq)])?;
+            }
+            if let Some(ended) = &batch.ended {
+                end(&transaction, key, ended)?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn insert_events(insert: &mut CachedStatement<'_>, batch: &Batch) -> Result<(), StoreError> {
+    for record in &batch.records {
+        insert.execute(params![
+            batch.key.key,
+            signed(record.seq()),
+            record.json().as_bytes()
+        ])?;
+    }
+    Ok(())
+}
+
+fn keep_checkpoint(
+    transaction: &Transaction<'_>,
+    key: i64,
+    checkpoint: &Checkpoint,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO checkpoints (execution, seq, state) VALUES (?1, ?2, ?3)
+             ON CONFLICT (execution) DO UPDATE SET seq = excluded.seq, state = excluded.state",
+        )?
+        .execute(params![
+            key,
+            signed(checkpoint.seq),
+            checkpoint.state.as_ref()
+        ])?;
+    let mut result = transaction.prepare_cached(
+        "INSERT INTO results (execution, number, json) VALUES (?1, ?2, ?3)
+         ON CONFLICT (execution, number) DO UPDATE SET json = excluded.json",
+    )?;
+    for (number, json) in &checkpoint.results {
+        result.execute(params![key, number, json.as_ref()])?;
+    }
+    Ok(())
+}
+
+/// A run that has completed is never gone on with; any other may be.
+fn end(transaction: &Transaction<'_>, key: i64, ended: &Ended) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "UPDATE executions SET status = ?2, error = ?3, ended_at = ?4 WHERE key = ?1",
+        )?
+        .execute(params![
+            key,
+            ExecutionStatus::of_end(ended.reason).as_str(),
+            ended.error,
+            signed(ended.at)
+        ])?;
+    if ended.reason == EndReason::Complete {
+        for forget in [
+            "DELETE FROM checkpoints WHERE execution = ?1",
+            "DELETE FROM results WHERE execution = ?1",
+        ] {
+            transaction.prepare_cached(forget)?.execute([key])?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! From a data directory to a database that is whole, ours alone, and of a known incarnation.
+//!
+//! Below [`Durability::Power`] the loss of power can take back events that subscribers have seen. Their numbers
+//! would be given again, so every execution then enters a new epoch.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use super::super::store::StoreError;
+use super::{BUSY, schema};
+
+/// What an acknowledged event survives.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Nothing: producers are not kept waiting for the commit, and a loss of power may damage the database.
+    Off,
+    /// The end of the process at any instant.
+    #[default]
+    Process,
+    /// The loss of power too: every commit waits for the medium.
+    Power,
+}
+
+impl Durability {
+    const fn synchronous(self) -> &'static str {
+        match self {
+            Self::Off => "OFF",
+            Self::Process => "NORMAL",
+            Self::Power => "FULL",
+        }
+    }
+}
+
+/// The connection that writes, the lock that keeps others from it, and the database's path.
+pub(super) fn open(
+    directory: &Path,
+    durability: Durability,
+) -> Result<(Connection, Option<File>, PathBuf), StoreError> {
+    std::fs::create_dir_all(directory)?;
+    let held = occupy(directory)?;
+    let path = directory.join("stepcast.db");
+    let mut writer = Connection::open(&path)?;
+    writer.busy_timeout(BUSY)?;
+    // takes effect in an empty file only: pages that retention frees can be given back
+    writer.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    writer.pragma_update(None, "journal_mode", "WAL")?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "foreign_keys", true)?;
+    writer.set_prepared_statement_cache_capacity(STATEMENTS);
+    let health: String = writer.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if health != "ok" {
+        return Err(StoreError::Damaged(health));
+    }
+    schema::migrate(&mut writer)?;
+    enter_incarnation(&mut writer, durability)?;
+    writer.pragma_update(None, "synchronous", durability.synchronous())?;
+    Ok((writer, held, path))
+}
+
+/// Everything written is on the medium: a loss of power from here on takes nothing back.
+pub(super) fn note_clean(connection: &Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute("UPDATE incarnation SET at_risk = 0", [])?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?;
+    Ok(())
+}
+
+/// Committed with `synchronous = FULL`, so that a later loss of power finds the mark.
+fn enter_incarnation(writer: &mut Connection, durability: Durability) -> Result<(), StoreError> {
+    let boot = boot_id();
+    let at_risk = durability != Durability::Power;
+    let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let former: Option<(String, bool)> = transaction
+        .query_row("SELECT boot, at_risk FROM incarnation", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    match former {
+        None => {
+            // drawn anew for each database: no cursor of a deleted one fits
+            let epoch = fastrand::i64(1..1_000_000);
+            transaction.execute(
+                "INSERT INTO incarnation (one, epoch, boot, at_risk) VALUES (1, ?1, ?2, ?3)",
+                params![epoch, boot, at_risk],
+            )?;
+        }
+        Some((before, was_at_risk)) => {
+            if was_at_risk && (boot.is_empty() || before != boot) {
+                tracing::warn!(
+                    "the machine stopped without the log being closed: events may have been lost, and cursors begin anew"
+                );
+                transaction.execute("UPDATE incarnation SET epoch = epoch + 1", [])?;
+                transaction.execute(
+                    "UPDATE executions SET epoch = (SELECT epoch FROM incarnation)",
+                    [],
+                )?;
+            }
+            transaction.execute(
+                "UPDATE incarnation SET boot = ?1, at_risk = ?2",
+                params![boot, at_risk],
+            )?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Changes with every start of the machine; empty where the system has no such thing, and every start then counts as one.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Two processes that write would give one id two meanings: the second is refused. The lock ends with the process.
+fn occupy(directory: &Path) -> Result<Option<File>, StoreError> {
+    let file = File::create(directory.join("stepcast.lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Statements kept prepared: more than the store has.
+const STATEMENTS: usize = 64;
