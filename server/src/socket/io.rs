@@ -1,68 +1,43 @@
-//! Accepts connections whose writes have a deadline.
+//! A connection while it speaks HTTP: its writes have a deadline, and it can be handed over.
 //!
 //! A peer that stops reading blocks the write, and a body behind it is never polled again: so the deadline
 //! is in the socket, where it depends on nobody.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// A TCP listener whose connections end when a write makes no progress for too long.
+use super::handover::Handover;
+
+/// A TCP connection that ends when a write makes no progress for too long.
 #[derive(Debug)]
-pub(crate) struct DeadlineListener {
-    inner: TcpListener,
-    deadline: Duration,
-}
-
-impl DeadlineListener {
-    /// Wraps a listener.
-    pub(crate) fn new(inner: TcpListener, deadline: Duration) -> Self {
-        Self { inner, deadline }
-    }
-}
-
-impl Listener for DeadlineListener {
-    type Io = DeadlineStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (DeadlineStream, SocketAddr) {
-        let (stream, peer) = Listener::accept(&mut self.inner).await;
-        // Events are small and each is wanted at once.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-        (
-            DeadlineStream {
-                stream,
-                deadline: self.deadline,
-                stalled: None,
-            },
-            peer,
-        )
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-}
-
-/// A TCP connection; see [`DeadlineListener`].
-#[derive(Debug)]
-pub(crate) struct DeadlineStream {
+pub(super) struct HttpSocket {
     stream: TcpStream,
     deadline: Duration,
+    handover: Handover,
     /// Runs while a write is blocked.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl DeadlineStream {
+impl HttpSocket {
+    pub(super) fn new(stream: TcpStream, deadline: Duration, handover: Handover) -> Self {
+        Self {
+            stream,
+            deadline,
+            handover,
+            stalled: None,
+        }
+    }
+
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn watch<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -77,14 +52,16 @@ impl DeadlineStream {
             .stalled
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + deadline)));
         ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the peer has stopped reading",
-        )))
+        Poll::Ready(Err(stopped_reading()))
     }
 }
 
-impl AsyncRead for DeadlineStream {
+/// What ends a write that makes no progress.
+pub(crate) fn stopped_reading() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the peer has stopped reading")
+}
+
+impl AsyncRead for HttpSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -94,7 +71,7 @@ impl AsyncRead for DeadlineStream {
     }
 }
 
-impl AsyncWrite for DeadlineStream {
+impl AsyncWrite for HttpSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -118,7 +95,11 @@ impl AsyncWrite for DeadlineStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.handover.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

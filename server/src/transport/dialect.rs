@@ -1,0 +1,159 @@
+//! How frames are written: one encoding serves every reader of the same dialect.
+
+use bytes::{BufMut as _, BytesMut};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stepcast_core::control::ControlFrame;
+use stepcast_core::wire::close::CloseCode;
+use stepcast_core::wire::sse::write_event;
+
+use super::feed::Frame;
+use super::websocket::frame::{self, Opcode};
+use crate::log::Record;
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    /// Server-sent events.
+    Sse {
+        /// How each event is written.
+        format: Format,
+        /// In the chunks of HTTP/1.1, where no library writes them.
+        chunked: bool,
+    },
+    /// One text frame an event.
+    WebSocket,
+}
+
+/// How server-sent events are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// `event:` is the type, `data:` the whole event.
+    #[default]
+    Full,
+    /// The plan's short form: `data:` is the event's data with its `step_id`.
+    Short,
+    /// As `full`, all under `message`, for scripts that set `onmessage` only.
+    Message,
+}
+
+impl Dialect {
+    /// Writes frames; whether the connection is to be closed after them.
+    pub(crate) fn encode(self, frames: &[Frame], out: &mut BytesMut) -> bool {
+        let mut closes = None;
+        self.framed(out, |out| {
+            for frame in frames {
+                match frame {
+                    Frame::Event(record) => self.event(record, out),
+                    Frame::Control(control) => self.control(control, out),
+                    Frame::Close(code) => closes = Some(*code),
+                }
+            }
+        });
+        if let Some(code) = closes {
+            self.close(code, out);
+        }
+        closes.is_some()
+    }
+
+    /// Writes events that follow each other.
+    pub(crate) fn events(self, records: &[Record], out: &mut BytesMut) {
+        self.framed(out, |out| {
+            for record in records {
+                self.event(record, out);
+            }
+        });
+    }
+
+    /// Writes what says that the connection lives.
+    pub(crate) fn ping(self, out: &mut BytesMut) {
+        self.framed(out, |out| self.control(&ControlFrame::Ping {}, out));
+    }
+
+    /// The bytes of one write, in a chunk where the dialect wants one.
+    fn framed(self, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+        if !matches!(self, Self::Sse { chunked: true, .. }) {
+            return write(out);
+        }
+        let start = out.len();
+        // the length is written into its place afterwards: eight digits hold any
+        out.put_slice(b"00000000\r\n");
+        let body = out.len();
+        write(out);
+        let length = out.len() - body;
+        if length == 0 {
+            // an empty chunk would end the body
+            return out.truncate(start);
+        }
+        if let Some(digits) = out.get_mut(start..start + 8) {
+            digits.copy_from_slice(format!("{length:08x}").as_bytes());
+        }
+        out.put_slice(b"\r\n");
+    }
+
+    fn event(self, record: &Record, out: &mut BytesMut) {
+        let Self::Sse { format, .. } = self else {
+            return frame::write(out, Opcode::Text, record.json().as_bytes());
+        };
+        let id = record.cursor().to_string();
+        let mut text = String::new();
+        match format {
+            Format::Full => return out.put_slice(&record.sse_bytes()),
+            Format::Message => write_event(&mut text, None, record.json(), Some(&id)),
+            Format::Short => write_event(
+                &mut text,
+                Some(record.event_type()),
+                &short(record),
+                Some(&id),
+            ),
+        }
+        out.put_slice(text.as_bytes());
+    }
+
+    /// On SSE control frames carry no id, so that none moves the cursor.
+    fn control(self, control: &ControlFrame, out: &mut BytesMut) {
+        // a control frame is strings and numbers: it always serialises
+        let json = serde_json::to_string(control).unwrap_or_default();
+        let is_ping = *control == (ControlFrame::Ping {});
+        if self == Self::WebSocket {
+            // the protocol's own ping finds dead peers; the text is one that a script can see
+            if is_ping {
+                frame::write(out, Opcode::Ping, b"");
+            }
+            return frame::write(out, Opcode::Text, json.as_bytes());
+        }
+        let mut text = String::new();
+        if let ControlFrame::Hello { retry_ms, .. } | ControlFrame::Goaway { retry_ms } = control {
+            text.push_str(&format!("retry: {retry_ms}\n"));
+        }
+        // a comment too, for readers that know nothing of the data
+        if is_ping {
+            text.push_str(": ping\n");
+        }
+        write_event(&mut text, Some("control"), &json, None);
+        out.put_slice(text.as_bytes());
+    }
+
+    fn close(self, code: CloseCode, out: &mut BytesMut) {
+        match self {
+            Self::WebSocket => frame::write_close(out, code.code()),
+            Self::Sse { chunked: true, .. } => out.put_slice(b"0\r\n\r\n"),
+            Self::Sse { chunked: false, .. } => {}
+        }
+    }
+}
+
+fn short(record: &Record) -> String {
+    let Ok(event) = record.parse() else {
+        return record.json().to_owned();
+    };
+    let mut short = event
+        .step_id
+        .map(|id| json!({ "step_id": id }))
+        .unwrap_or_else(|| json!({}));
+    if let (Some(short), Value::Object(data)) = (short.as_object_mut(), event.data) {
+        short.extend(data);
+    }
+    short.to_string()
+}

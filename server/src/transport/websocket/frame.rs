@@ -1,0 +1,185 @@
+//! WebSocket frames as a server writes and reads them (RFC 6455, section 5).
+//!
+//! A server's frames carry no mask: one encoding serves all readers.
+
+use std::io::Cursor;
+
+use bytes::{Buf as _, BufMut as _, BytesMut};
+use stepcast_core::wire::close::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+/// What a frame of ours is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Opcode {
+    /// A whole text message.
+    Text,
+    /// A question for a pong.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+    /// The last frame.
+    Close,
+}
+
+/// Writes one unmasked frame.
+pub(crate) fn write(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    let first = match opcode {
+        Opcode::Text => 0x81,
+        Opcode::Close => 0x88,
+        Opcode::Ping => 0x89,
+        Opcode::Pong => 0x8a,
+    };
+    out.put_u8(first);
+    match payload.len() {
+        length @ 0..=125 => out.put_u8(u8::try_from(length).unwrap_or_default()),
+        length => match u16::try_from(length) {
+            Ok(length) => {
+                out.put_u8(126);
+                out.put_u16(length);
+            }
+            Err(_longer) => {
+                out.put_u8(127);
+                out.put_u64(length as u64);
+            }
+        },
+    }
+    out.put_slice(payload);
+}
+
+/// Writes the last frame.
+pub(crate) fn write_close(out: &mut BytesMut, code: u16) {
+    write(out, Opcode::Close, &code.to_be_bytes());
+}
+
+/// What a client said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Message {
+    /// A whole text message.
+    Text(String),
+    /// A whole binary message; nobody asks what is in it.
+    Binary,
+    /// To be answered with the same payload.
+    Ping(Vec<u8>),
+    /// The client closes, with this code.
+    Close(Option<u16>),
+}
+
+/// What a client has sent, until it is a message.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    read: BytesMut,
+    /// The message that has begun in frames before, and whether it is text.
+    begun: Option<(bool, Vec<u8>)>,
+}
+
+impl Incoming {
+    /// Takes bytes as they arrive.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.read.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing waits for more of it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.read.is_empty() && self.begun.is_none()
+    }
+
+    /// The next message, where it is whole.
+    ///
+    /// # Errors
+    /// The code to close with: 1002 for a frame that breaks the protocol, 1007 for text that is not UTF-8, 1009 for a message past `largest`.
+    pub(crate) fn next(&mut self, largest: usize) -> Result<Option<Message>, CloseCode> {
+        loop {
+            let mut cursor = Cursor::new(&self.read);
+            let Some((header, length)) =
+                FrameHeader::parse(&mut cursor).map_err(|_malformed| CloseCode::Protocol)?
+            else {
+                if self.read.is_empty() {
+                    self.read = BytesMut::new();
+                }
+                return Ok(None);
+            };
+            let at = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
+            let length = usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= largest)
+                .ok_or(CloseCode::TooBig)?;
+            let is_control = matches!(header.opcode, OpCode::Control(_));
+            let reserved = header.rsv1 || header.rsv2 || header.rsv3;
+            if reserved || (is_control && (length > 125 || !header.is_final)) {
+                return Err(CloseCode::Protocol);
+            }
+            // a client masks every frame
+            let mask = header.mask.ok_or(CloseCode::Protocol)?;
+            if self.read.len() < at + length {
+                return Ok(None);
+            }
+            self.read.advance(at);
+            let mut payload = self.read.split_to(length).to_vec();
+            for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
+                *byte ^= mask;
+            }
+            if let Some(message) = self.frame(&header, payload, largest)? {
+                return Ok(Some(message));
+            }
+        }
+    }
+
+    fn frame(
+        &mut self,
+        header: &FrameHeader,
+        payload: Vec<u8>,
+        largest: usize,
+    ) -> Result<Option<Message>, CloseCode> {
+        let (is_text, bytes) = match header.opcode {
+            OpCode::Control(Control::Ping) => return Ok(Some(Message::Ping(payload))),
+            OpCode::Control(Control::Pong) => return Ok(None),
+            OpCode::Control(Control::Close) => return closing(&payload).map(Some),
+            OpCode::Data(kind @ (Data::Text | Data::Binary)) if self.begun.is_none() => {
+                (kind == Data::Text, payload)
+            }
+            OpCode::Data(Data::Continue) => {
+                let (is_text, mut bytes) = self.begun.take().ok_or(CloseCode::Protocol)?;
+                if bytes.len() + payload.len() > largest {
+                    return Err(CloseCode::TooBig);
+                }
+                bytes.extend_from_slice(&payload);
+                (is_text, bytes)
+            }
+            OpCode::Control(Control::Reserved(_)) | OpCode::Data(_) => {
+                return Err(CloseCode::Protocol);
+            }
+        };
+        if !header.is_final {
+            self.begun = Some((is_text, bytes));
+            return Ok(None);
+        }
+        if !is_text {
+            return Ok(Some(Message::Binary));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(Message::Text(text))),
+            Err(_not_text) => Err(CloseCode::NotText),
+        }
+    }
+}
+
+/// A close frame holds nothing, or a code that may be sent and a reason in UTF-8.
+fn closing(payload: &[u8]) -> Result<Message, CloseCode> {
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return if payload.is_empty() {
+            Ok(Message::Close(None))
+        } else {
+            Err(CloseCode::Protocol)
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    let sendable = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+    if !sendable {
+        return Err(CloseCode::Protocol);
+    }
+    match std::str::from_utf8(reason) {
+        Ok(_) => Ok(Message::Close(Some(code))),
+        Err(_not_text) => Err(CloseCode::NotText),
+    }
+}
