@@ -13,6 +13,7 @@ pub mod control;
 pub mod event;
 pub mod filter;
 pub mod id;
+pub mod pace;
 pub mod session;
 pub mod time;
 pub mod view;

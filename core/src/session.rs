@@ -7,7 +7,11 @@
 //! [`Input::Refused`], and says [`Input::Written`] when the socket has taken what was sent. Of each
 //! subscription at most one page is under way between log and socket: a slow reader costs one page, and
 //! comes back to the log for the next.
+//!
+//! A subscription may have a pace: then each event of that page waits in the session until its timestamp says
+//! that its time has come. Pace is for the past; a subscription that has seen all there is goes on live.
 
+mod pacing;
 mod serve;
 mod subscription;
 
@@ -17,6 +21,7 @@ use std::time::Duration;
 use crate::control::{ControlFrame, EndReason};
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::pace::Pace;
 use crate::time::Time;
 use crate::wire::close::CloseCode;
 use subscription::Subscription;
@@ -29,6 +34,8 @@ pub trait Record {
     fn event_type(&self) -> &str;
     /// Its step, where it has one.
     fn step_id(&self) -> Option<&str>;
+    /// When it happened, in milliseconds since 1970, where it says so; asked for by a pace only.
+    fn unix_millis(&self) -> Option<u64>;
 }
 
 /// How a session behaves.
@@ -69,6 +76,8 @@ pub enum Input<'a, R> {
         after: Position,
         /// What of it.
         filter: Filter,
+        /// How fast; as fast as the socket takes it where there is none.
+        pace: Option<Pace>,
     },
     /// A text frame from the client.
     Text(&'a str),
@@ -151,7 +160,7 @@ pub enum Output<R> {
 #[derive(Debug)]
 pub struct Session<R> {
     config: SessionConfig,
-    subscriptions: BTreeMap<ExecutionId, Subscription>,
+    subscriptions: BTreeMap<ExecutionId, Subscription<R>>,
     /// Kept until the [`Output::Drop`] is drained: the last events need it.
     epochs: BTreeMap<ExecutionId, Epoch>,
     /// Whose turn was first, the last time that all were served.
@@ -185,7 +194,8 @@ impl<R: Record> Session<R> {
                 execution_id,
                 after,
                 filter,
-            } => self.subscribe(now, execution_id, after, filter),
+                pace,
+            } => self.subscribe(now, execution_id, after, filter, pace),
             Input::Text(text) => self.text(now, text),
             Input::Opened {
                 execution_id,
@@ -208,7 +218,7 @@ impl<R: Record> Session<R> {
                 gap,
                 ended,
             } => self.page(now, &execution_id, records, gap, ended),
-            Input::Written => self.written(),
+            Input::Written => self.written(now),
             Input::GoingAway { retry_ms } => {
                 self.control(now, ControlFrame::Goaway { retry_ms });
                 self.close(CloseCode::GoingAway);
@@ -220,7 +230,7 @@ impl<R: Record> Session<R> {
     /// The next thing to do; [`Output::Timeout`] when there is none.
     pub fn poll(&mut self) -> Output<R> {
         let Some(output) = self.outputs.pop_front() else {
-            return Output::Timeout((!self.closed).then_some(self.ping_at));
+            return Output::Timeout((!self.closed).then(|| self.next_due()));
         };
         if let Output::Drop(execution_id) = &output {
             self.epochs.remove(execution_id);
@@ -234,8 +244,14 @@ impl<R: Record> Session<R> {
         self.epochs.get(execution_id).copied()
     }
 
+    fn next_due(&self) -> Time {
+        let paced = self.subscriptions.values().filter_map(Subscription::due);
+        paced.fold(self.ping_at, Time::min)
+    }
+
     fn tick(&mut self, now: Time) {
-        if now < self.ping_at {
+        self.release(now);
+        if self.closed || now < self.ping_at {
             return;
         }
         if self.subscriptions.values().any(|it| it.unwritten) {

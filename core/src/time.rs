@@ -66,38 +66,7 @@ impl Timestamp {
     /// Milliseconds since 1970-01-01T00:00:00Z; `None` where the text is not of the form
     /// `YYYY-MM-DDThh:mm:ss[.fraction]Z`.
     pub fn unix_millis(&self) -> Option<u64> {
-        let text = self.0.as_bytes();
-        let digits = |from: usize, to: usize| -> Option<u64> {
-            let slice = text.get(from..to)?;
-            slice.iter().try_fold(0_u64, |n, b| {
-                b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0'))
-            })
-        };
-        let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
-        let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
-        let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-        if separators.iter().any(|&(at, b)| text.get(at) != Some(&b)) || *text.last()? != b'Z' {
-            return None;
-        }
-        if year < 1970
-            || !(1..=12).contains(&month)
-            || !(1..=31).contains(&day)
-            || hour > 23
-            || minute > 59
-            || second > 60
-        {
-            return None;
-        }
-        let fraction = match text.get(19..text.len() - 1)? {
-            [] => 0,
-            [b'.', rest @ ..] if !rest.is_empty() && rest.iter().all(u8::is_ascii_digit) => (0..3)
-                .fold(0, |n, i| {
-                    n * 10 + rest.get(i).map_or(0, |b| u64::from(b - b'0'))
-                }),
-            _ => return None,
-        };
-        let days = days_from_civil(year, month, day)?;
-        Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + fraction)
+        parse_unix_millis(&self.0)
     }
 
     /// The text itself.
@@ -116,6 +85,42 @@ impl From<String> for Timestamp {
     fn from(text: String) -> Self {
         Self(text)
     }
+}
+
+/// [`Timestamp::unix_millis`] of a text that stands elsewhere.
+pub fn parse_unix_millis(text: &str) -> Option<u64> {
+    let text = text.as_bytes();
+    let digits = |from: usize, to: usize| -> Option<u64> {
+        let slice = text.get(from..to)?;
+        slice.iter().try_fold(0_u64, |n, b| {
+            b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0'))
+        })
+    };
+    let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
+    let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
+    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if separators.iter().any(|&(at, b)| text.get(at) != Some(&b)) || *text.last()? != b'Z' {
+        return None;
+    }
+    if year < 1970
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
+        return None;
+    }
+    let fraction = match text.get(19..text.len() - 1)? {
+        [] => 0,
+        [b'.', rest @ ..] if !rest.is_empty() && rest.iter().all(u8::is_ascii_digit) => (0..3)
+            .fold(0, |n, i| {
+                n * 10 + rest.get(i).map_or(0, |b| u64::from(b - b'0'))
+            }),
+        _ => return None,
+    };
+    let days = days_from_civil(year, month, day)?;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + fraction)
 }
 
 /// Appends the RFC 3339 text of `ms` milliseconds after 1970-01-01T00:00:00Z: 24 bytes, no allocation

@@ -28,6 +28,9 @@ impl Dial {
         if self.transport == Transport::LongPoll {
             add("wait_ms", &self.wait.as_millis().to_string());
         }
+        if let Some(pace) = self.pace.filter(|_| self.transport != Transport::LongPoll) {
+            add("pace", &pace.to_string());
+        }
         for event_type in &self.filter.types {
             add("type", event_type.as_str());
         }
@@ -60,18 +63,22 @@ mod tests {
     use crate::id::Cursor;
 
     #[test]
-    fn the_cursor_and_the_filter_go_into_the_url() {
+    fn the_cursor_the_pace_and_the_filter_go_into_the_url() {
         let mut dial = Dial {
             generation: Generation(1),
             transport: Transport::WebSocket,
             execution_id: "exec_1".parse().unwrap(),
             after: Position::Earliest,
             filter: Filter::default(),
+            pace: None,
             wait: Duration::from_secs(25),
         };
         assert_eq!(dial.path(), "/ws/pipeline/exec_1");
         dial.after = Position::After(Cursor { epoch: 2, seq: 7 });
         assert_eq!(dial.path(), "/ws/pipeline/exec_1?after=2.7");
+        dial.pace = Some("2.5".parse().unwrap());
+        assert_eq!(dial.path(), "/ws/pipeline/exec_1?after=2.7&pace=2.5");
+        dial.pace = None;
         dial.transport = Transport::Sse;
         assert_eq!(dial.path(), "/stream/pipeline/exec_1?last_event_id=2.7");
         dial.transport = Transport::LongPoll;

@@ -160,9 +160,11 @@ impl Client {
         }
     }
 
-    /// With a filter, the last event may be one that never comes: then silence says that this is the tail.
+    /// With a filter, the last event may be one that never comes: then silence says that this is the tail. With a
+    /// pace it says nothing.
     fn idle(&mut self) {
-        if !self.config.filter.is_empty() && self.open_cursor().is_some() {
+        let filtered = !self.config.filter.is_empty() && self.config.pace.is_none();
+        if filtered && self.open_cursor().is_some() {
             self.until = 0;
             self.show_place();
         }

@@ -24,13 +24,16 @@ pub(super) struct Ladder {
 }
 
 impl Ladder {
-    /// An empty list means all of them.
-    pub(super) fn new(rungs: &[Transport]) -> Self {
-        let rungs = if rungs.is_empty() {
-            Transport::LADDER.to_vec()
-        } else {
-            rungs.to_vec()
+    /// An empty list means all of them: those that have a pace, where there is one.
+    pub(super) fn new(rungs: &[Transport], paced: bool) -> Self {
+        let fit = |rungs: &[Transport]| -> Vec<Transport> {
+            let fits = |rung: &Transport| !paced || *rung != Transport::LongPoll;
+            rungs.iter().copied().filter(fits).collect()
         };
+        let mut rungs = fit(rungs);
+        if rungs.is_empty() {
+            rungs = fit(&Transport::LADDER);
+        }
         Self {
             rungs,
             rung: 0,
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     fn ladder() -> Ladder {
-        Ladder::new(&[])
+        Ladder::new(&[], false)
     }
 
     #[test]
@@ -151,8 +154,19 @@ mod tests {
 
     #[test]
     fn a_pinned_transport_stays() {
-        let mut ladder = Ladder::new(&[Transport::Sse]);
+        let mut ladder = Ladder::new(&[Transport::Sse], false);
         assert!(!ladder.silent() && !ladder.ended_early() && !ladder.ended_early());
         assert_eq!(ladder.next(Time::ZERO), Transport::Sse);
+    }
+
+    #[test]
+    fn a_paced_ladder_has_no_long_poll() {
+        for rungs in [&[][..], &[Transport::LongPoll], &Transport::LADDER] {
+            let mut ladder = Ladder::new(rungs, true);
+            for expected in [Transport::WebSocket, Transport::Sse, Transport::WebSocket] {
+                assert_eq!(ladder.next(Time::ZERO), expected);
+                ladder.silent();
+            }
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Client {
         Self {
             position: config.after,
             connection: None,
-            ladder: Ladder::new(&config.transports),
+            ladder: Ladder::new(&config.transports, config.pace.is_some()),
             backoff: Backoff::new(config.backoff_base, config.backoff_cap, config.seed),
             counters: Counters::default(),
             heartbeat: config.heartbeat,
@@ -209,6 +209,7 @@ impl Client {
             execution_id: self.config.execution_id.clone(),
             after: self.position,
             filter: self.config.filter.clone(),
+            pace: self.config.pace,
             wait: if self.polling {
                 self.config.poll_wait
             } else {

@@ -21,6 +21,7 @@ use crate::control::{EndReason, GapReason};
 use crate::event::StreamEvent;
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::pace::Pace;
 use crate::time::Time;
 
 pub use machine::Client;
@@ -54,6 +55,9 @@ pub struct Config {
     pub after: Position,
     /// What of it. With a filter, a hole in the numbers is not a loss.
     pub filter: Filter,
+    /// How fast what is stored comes; as fast as it can where there is none. Long poll has no pace, and is left
+    /// out of the ladder.
+    pub pace: Option<Pace>,
     /// The ladder: which transports to try, in order. One entry pins the transport; none means all.
     pub transports: Vec<Transport>,
     /// The first delay is drawn from 0 to this.
@@ -77,6 +81,7 @@ impl Config {
             execution_id,
             after: Position::Earliest,
             filter: Filter::default(),
+            pace: None,
             transports: Transport::LADDER.to_vec(),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(20),
@@ -144,6 +149,8 @@ pub struct Dial {
     pub after: Position,
     /// What of it; goes into the URL.
     pub filter: Filter,
+    /// How fast; goes into the URL.
+    pub pace: Option<Pace>,
     /// Long poll: how long the server may hold its answer; goes into the URL.
     pub wait: Duration,
 }

@@ -2,12 +2,13 @@
 
 use std::ops::Bound;
 
-use super::subscription::Subscription;
+use super::pacing::Bounds;
+use super::subscription::{Subscription, passes};
 use super::{Output, Record, Session};
 use crate::control::{ControlFrame, EndReason, GapReason};
-use crate::event::EventType;
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::pace::Pace;
 use crate::time::Time;
 use crate::wire::close::CloseCode;
 use crate::wire::frame::ClientFrame;
@@ -23,7 +24,7 @@ impl<R: Record> Session<R> {
                 execution_id,
                 after,
                 filter,
-            }) => self.subscribe(now, execution_id, after, filter),
+            }) => self.subscribe(now, execution_id, after, filter, None),
             Ok(ClientFrame::Unsubscribe { execution_id }) => self.unsubscribe(now, execution_id),
             Ok(ClientFrame::Ping {}) => self.control(now, ControlFrame::Pong {}),
             Err(error) => self.error(now, None, 400, format!("not a frame: {error}")),
@@ -36,6 +37,7 @@ impl<R: Record> Session<R> {
         execution_id: ExecutionId,
         after: Position,
         filter: Filter,
+        pace: Option<Pace>,
     ) {
         if let Some(old) = self.subscriptions.get_mut(&execution_id) {
             if old.leaving && old.again.is_none() {
@@ -49,14 +51,20 @@ impl<R: Record> Session<R> {
             let message = format!("a connection follows at most {most} executions");
             self.error(now, Some(execution_id), 429, message);
         } else {
-            self.open(execution_id, after, filter);
+            self.open(execution_id, after, filter, pace);
         }
     }
 
-    fn open(&mut self, execution_id: ExecutionId, after: Position, filter: Filter) {
+    fn open(
+        &mut self,
+        execution_id: ExecutionId,
+        after: Position,
+        filter: Filter,
+        pace: Option<Pace>,
+    ) {
         self.outputs.push_back(Output::Open(execution_id.clone()));
         self.subscriptions
-            .insert(execution_id, Subscription::new(after, filter));
+            .insert(execution_id, Subscription::new(after, filter, pace));
     }
 
     fn unsubscribe(&mut self, now: Time, execution_id: ExecutionId) {
@@ -87,7 +95,7 @@ impl<R: Record> Session<R> {
             self.outputs.push_back(Output::Drop(execution_id.clone()));
         }
         if let Some((after, filter)) = gone.again {
-            self.open(execution_id.clone(), after, filter);
+            self.open(execution_id.clone(), after, filter, None);
         }
     }
 
@@ -192,10 +200,51 @@ impl<R: Record> Session<R> {
         if it.leaving {
             return self.leave(execution_id);
         }
+        let Some(pacing) = &mut it.pacing else {
+            return self.deliver(now, execution_id, records, (gap, ended));
+        };
+        pacing.hold(records, (gap, ended));
+        let (records, bounds) = pacing.release(now, |record| passes(&it.filter, record));
+        self.deliver(now, execution_id, records, bounds);
+    }
+
+    /// Releases what the paces of all subscriptions say is due.
+    pub(super) fn release(&mut self, now: Time) {
+        let due = |it: &Subscription<R>| it.due().is_some_and(|at| at <= now);
+        let of = |(id, it): (&ExecutionId, &Subscription<R>)| due(it).then(|| id.clone());
+        let due: Vec<ExecutionId> = self.subscriptions.iter().filter_map(of).collect();
+        for execution_id in &due {
+            let it = self.subscriptions.get_mut(execution_id);
+            if let Some(Subscription {
+                pacing: Some(pacing),
+                filter,
+                ..
+            }) = it
+            {
+                let (records, bounds) = pacing.release(now, |record| passes(filter, record));
+                self.deliver(now, execution_id, records, bounds);
+            }
+        }
+    }
+
+    /// Sends events, goes on or ends.
+    fn deliver(
+        &mut self,
+        now: Time,
+        execution_id: &ExecutionId,
+        records: Vec<R>,
+        (gap, ended): Bounds,
+    ) {
+        let Some(it) = self.subscriptions.get_mut(execution_id) else {
+            return;
+        };
         let (before, sent) = (it.cursor, self.outputs.len());
         send(it, execution_id, records, gap, ended, &mut self.outputs);
-        if it.cursor == before {
+        if it.cursor == before && !it.holds() {
             it.tail = before;
+        }
+        if it.cursor >= it.tail && !it.holds() {
+            it.pacing = None;
         }
         let anything = self.outputs.len() > sent;
         it.unwritten = anything;
@@ -219,11 +268,12 @@ impl<R: Record> Session<R> {
     }
 
     /// All that was sent is written: everyone may have a next page, each time another one first.
-    pub(super) fn written(&mut self) {
+    pub(super) fn written(&mut self, now: Time) {
         for it in self.subscriptions.values_mut() {
             it.unwritten = false;
         }
-        let due = |(id, it): (&ExecutionId, &Subscription)| it.is_due().then(|| id.clone());
+        self.release(now);
+        let due = |(id, it): (&ExecutionId, &Subscription<R>)| it.is_due().then(|| id.clone());
         let start = self.turn.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.subscriptions.range((start, Bound::Unbounded));
         let mut order: Vec<ExecutionId> = behind.filter_map(due).collect();
@@ -276,7 +326,7 @@ impl<R: Record> Session<R> {
 
 /// Sends a page, and moves the cursor. What is missing in it is announced, whoever lost it.
 fn send<R: Record>(
-    it: &mut Subscription,
+    it: &mut Subscription<R>,
     execution_id: &ExecutionId,
     records: Vec<R>,
     gap: Option<(Seq, Seq)>,
@@ -305,11 +355,7 @@ fn send<R: Record>(
             outputs.extend([missing(it.cursor + 1, seq - 1)]);
         }
         it.cursor = seq;
-        let passes = it.filter.is_empty()
-            || it
-                .filter
-                .passes(&EventType::from(record.event_type()), record.step_id());
-        if passes {
+        if passes(&it.filter, &record) {
             outputs.extend([Output::Event(record)]);
         }
     }

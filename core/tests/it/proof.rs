@@ -23,27 +23,46 @@ const SEEDS: u64 = if cfg!(target_family = "wasm") {
 
 #[test]
 fn a_web_socket_that_breaks_at_any_moment_loses_nothing() {
-    each_seed(1, |seed| conversation(seed, &[Transport::WebSocket], true));
+    each_seed(1, |seed| {
+        conversation(seed, &[Transport::WebSocket], None, true);
+    });
 }
 
 #[test]
 fn sse_that_breaks_at_any_byte_loses_nothing() {
-    each_seed(2, |seed| conversation(seed, &[Transport::Sse], true));
+    each_seed(2, |seed| {
+        conversation(seed, &[Transport::Sse], None, true);
+    });
 }
 
 #[test]
 fn long_polls_that_break_lose_nothing() {
-    each_seed(3, |seed| conversation(seed, &[Transport::LongPoll], true));
+    each_seed(3, |seed| {
+        conversation(seed, &[Transport::LongPoll], None, true);
+    });
 }
 
 #[test]
 fn the_ladder_loses_nothing_whichever_transports_are_blocked() {
-    each_seed(4, |seed| conversation(seed, &Transport::LADDER, true));
+    each_seed(4, |seed| {
+        conversation(seed, &Transport::LADDER, None, true);
+    });
 }
 
 #[test]
 fn frames_that_vanish_come_twice_or_are_damaged_are_noticed() {
-    each_seed(5, |seed| conversation(seed, &Transport::LADDER, false));
+    each_seed(5, |seed| {
+        conversation(seed, &Transport::LADDER, None, false);
+    });
+}
+
+#[test]
+fn a_paced_stream_that_breaks_loses_nothing() {
+    each_seed(6, |seed| {
+        let pace = *Dice::new(seed).one(&[&"0.5", &"1", &"7", &"100"]);
+        let transports = [Transport::WebSocket, Transport::Sse];
+        conversation(seed, &transports, Some(pace), true);
+    });
 }
 
 fn each_seed(kind: u64, run: impl Fn(u64)) {
@@ -79,7 +98,7 @@ impl Drop for Shown {
 }
 
 /// One execution, followed from its start or from somewhere in it, to its end.
-fn conversation(seed: u64, transports: &[Transport], lossless: bool) {
+fn conversation(seed: u64, transports: &[Transport], pace: Option<&str>, lossless: bool) {
     let mut dice = Dice::new(seed ^ 0xC0FF_EE00);
     let mut weather = Weather::any(&mut dice, lossless);
     if transports.len() > 1 {
@@ -92,6 +111,7 @@ fn conversation(seed: u64, transports: &[Transport], lossless: bool) {
     }
     let mut config = Config::new("run_1".parse().unwrap());
     config.transports = transports.to_vec();
+    config.pace = pace.map(|pace| pace.parse().unwrap());
     config.seed = seed;
     if dice.below(5) == 0 {
         config.after = Position::Now;

@@ -33,6 +33,7 @@ pub(crate) async fn page(
     selection: Selection,
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
+    let selection = selection.unpaced()?;
     let stream = executions
         .log()
         .open(&id)?

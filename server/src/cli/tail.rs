@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use stepcast_core::client::{Config, State, Transport};
 use stepcast_core::id::Position;
+use stepcast_core::pace::Pace;
 
 use super::screen::{Format, Screen};
 use super::signals::Interrupts;
@@ -16,6 +17,7 @@ Examples:
   stepcast tail exec_123                       all of it, from the first event to the last
   stepcast tail http://host/api/executions/exec_123
   stepcast tail exec_123 --after now           only what is still to come
+  stepcast tail exec_123 --pace 10             as it came, ten times as fast
   stepcast tail exec_123 --after 7.42          what follows event 42 of the log's incarnation 7
   stepcast tail exec_123 | jq .event_type      in a pipe: one event a line
 
@@ -38,6 +40,9 @@ pub(super) struct Tail {
     /// Begin after this cursor: `earliest`, `now`, or an `id:` that the stream gave before
     #[arg(long, value_name = "CURSOR", default_value_t = Position::Earliest)]
     after: Position,
+    /// Show what is stored as fast as it came: 1 is the speed of the run itself, from 0.5 to 100
+    #[arg(long, value_name = "TIMES")]
+    pace: Option<Pace>,
     /// Use this transport only, instead of the first that works
     #[arg(long, value_enum)]
     transport: Option<Way>,
@@ -61,7 +66,13 @@ impl Tail {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let target = Target::parse(&self.execution, &self.server).map_err(CliError::usage)?;
         let mut config = Config::new(target.execution_id.clone());
+        if let (Some(_), Some(Way::Poll)) = (self.pace, self.transport) {
+            return Err(CliError::Usage(
+                "long poll has no pace: leave --transport out, or use ws or sse".to_owned(),
+            ));
+        }
         config.after = self.after;
+        config.pace = self.pace;
         config.seed = fastrand::u64(..);
         if let Some(way) = self.transport {
             config.transports = vec![way.into()];

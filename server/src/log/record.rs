@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stepcast_core::event::StreamEvent;
 use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
-use stepcast_core::time::write_unix_millis;
+use stepcast_core::time::{parse_unix_millis, write_unix_millis};
 
 /// One event of a log: its SSE frame, in which its JSON stands, so that one allocation serves
 /// the store, SSE and WebSocket.
@@ -150,6 +150,13 @@ impl Record {
         }
     }
 
+    /// When it happened, in milliseconds since 1970.
+    pub fn unix_millis(&self) -> Option<u64> {
+        // No string before it can hold this: a quote in one is escaped.
+        let (_, rest) = self.json().split_once("\"timestamp\":\"")?;
+        parse_unix_millis(rest.get(..rest.find('"')?)?)
+    }
+
     /// Where a subscriber stands that has seen it.
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -223,6 +230,7 @@ mod tests {
             (None, None),
             (Some("\"step_1\""), Some("step_1")),
             (Some(r#""a\"b""#), Some("a\"b")),
+            (Some(r#""\"timestamp\":\"2""#), Some(r#""timestamp":"2"#)),
         ] {
             let parts = Parts {
                 event_type: "step_output",
@@ -237,6 +245,7 @@ mod tests {
                 assert_eq!(record.event_type(), "step_output");
                 assert_eq!(record.step_id(), name);
                 assert_eq!(record.seq(), 7);
+                assert_eq!(record.unix_millis(), Some(1_761_129_000_123));
                 let event = record.parse().unwrap();
                 assert_eq!(
                     (event.seq, event.timestamp.as_str()),

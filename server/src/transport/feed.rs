@@ -9,13 +9,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, select_all};
 use stepcast_core::control::ControlFrame;
-use stepcast_core::filter::Filter;
-use stepcast_core::id::{ExecutionId, Position, Seq};
+use stepcast_core::id::{ExecutionId, Seq};
 use stepcast_core::session::{self, Input, Output, Session, SessionConfig};
 use stepcast_core::time::Time;
 use stepcast_core::wire::close::CloseCode;
 use tokio::sync::watch;
 
+use super::parameters::Selection;
 use crate::clock::Clock;
 use crate::executions::Executions;
 use crate::log::{Reader, Record, Tail};
@@ -31,6 +31,10 @@ impl session::Record for Record {
 
     fn step_id(&self) -> Option<&str> {
         self.step_id()
+    }
+
+    fn unix_millis(&self) -> Option<u64> {
+        self.unix_millis()
     }
 }
 
@@ -66,8 +70,7 @@ impl Feed {
     pub(crate) fn single(
         executions: Executions,
         execution_id: ExecutionId,
-        after: Position,
-        filter: Filter,
+        selection: Selection,
     ) -> Self {
         let config = executions.config();
         let clock = Clock::start();
@@ -83,8 +86,9 @@ impl Feed {
             clock.now(),
             Input::Subscribe {
                 execution_id,
-                after,
-                filter,
+                after: selection.after,
+                filter: selection.filter,
+                pace: selection.pace,
             },
         );
         Self {

@@ -1,4 +1,6 @@
-//! What every transport takes from a request: the cursor and the filter.
+//! What every transport takes from a request: the cursor, the filter and the pace.
+
+use std::fmt;
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -6,17 +8,36 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use stepcast_core::event::EventType;
 use stepcast_core::filter::Filter;
-use stepcast_core::id::{Epoch, IdError, Position, Seq, StepId};
+use stepcast_core::id::{Epoch, Position, Seq, StepId};
+use stepcast_core::pace::Pace;
 
 use crate::error::Problem;
 
-/// From where, and what.
+/// From where, what, and how fast.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     /// From where: the header `Last-Event-ID`, else `?last_event_id=`, else `?after=`.
     pub(crate) after: Position,
     /// What: `?type=` and `?step=`, each as often as wanted.
     pub(crate) filter: Filter,
+    /// How fast: `?pace=`; at full speed where it is not given.
+    pub(crate) pace: Option<Pace>,
+}
+
+impl Selection {
+    /// Without a pace.
+    ///
+    /// # Errors
+    /// 400 where there is one.
+    pub(crate) fn unpaced(self) -> Result<Self, Problem> {
+        if self.pace.is_none() {
+            return Ok(self);
+        }
+        Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "A page has no pace: leave `pace` out, or follow /stream/pipeline/{id} or /ws/pipeline/{id}.",
+        ))
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Selection {
@@ -27,13 +48,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
             .headers
             .get("last-event-id")
             .map(|value| value.to_str().unwrap_or("?").to_owned());
-        let (mut last_event_id, mut after, mut filter) = (None, None, Filter::default());
+        let (mut last_event_id, mut after, mut pace) = (None, None, None);
+        let mut filter = Filter::default();
         for (name, value) in
             form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
         {
             match &*name {
                 "last_event_id" => last_event_id = Some(value.into_owned()),
                 "after" => after = Some(value.into_owned()),
+                "pace" => pace = Some(value.into_owned()),
                 "type" => filter.types.push(EventType::from(&*value)),
                 "step" => filter.steps.push(StepId::from(&*value)),
                 _ => {}
@@ -44,12 +67,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
             .or(last_event_id)
             .or(after)
             .unwrap_or_default();
-        let bad = |error: IdError| {
-            Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response()
-        };
         let after = cursor.parse().map_err(bad)?;
-        Ok(Self { after, filter })
+        let pace = pace.map(|text| text.parse().map_err(bad)).transpose()?;
+        Ok(Self {
+            after,
+            filter,
+            pace,
+        })
     }
+}
+
+fn bad(error: impl fmt::Display) -> Response {
+    Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response()
 }
 
 /// Where a read begins.

@@ -62,7 +62,7 @@ pub(crate) async fn open(
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let feed = Feed::single(executions, id, selection.after, selection.filter);
+    let feed = Feed::single(executions, id, selection);
     let body = stream::unfold(
         Some(Connection {
             feed,

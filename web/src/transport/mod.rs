@@ -180,6 +180,7 @@ mod tests {
             execution_id: "run-1".parse().unwrap(),
             after: Position::Earliest,
             filter: Filter::default(),
+            pace: None,
             wait: Duration::ZERO,
         };
         let address = url(&dial, "https://example.org/");

@@ -2,6 +2,7 @@
 
 mod many;
 mod one;
+mod paced;
 
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ impl Record for Stored {
 
     fn step_id(&self) -> Option<&str> {
         self.1.is_multiple_of(2).then_some("even")
+    }
+
+    /// One a second.
+    fn unix_millis(&self) -> Option<u64> {
+        match self.2 {
+            "timeless" => None,
+            "clock set back" => Some(0),
+            _ => Some(self.1 * 1000),
+        }
     }
 }
 
@@ -75,12 +85,27 @@ impl Rig {
         }
     }
 
+    /// A session that follows run `a` at a pace.
+    fn paced(pace: &str, after: &str, last_seq: Seq, filter: Filter) -> Self {
+        let mut rig = Self::new(|_| {});
+        rig.feed(Input::Subscribe {
+            execution_id: id('a'),
+            after: after.parse().unwrap(),
+            filter,
+            pace: Some(pace.parse().unwrap()),
+        });
+        let said = rig.opened('a', 1, last_seq);
+        assert_eq!(said.len(), 2, "{said:?}");
+        rig
+    }
+
     fn subscribe(&mut self, run: char, after: &str, filter: Filter) -> Vec<String> {
         let after: Position = after.parse().unwrap();
         self.feed(Input::Subscribe {
             execution_id: id(run),
             after,
             filter,
+            pace: None,
         })
     }
 

@@ -25,6 +25,10 @@ impl Record for Stored {
     fn step_id(&self) -> Option<&str> {
         self.0.step_id.as_ref().map(|id| id.as_str())
     }
+
+    fn unix_millis(&self) -> Option<u64> {
+        self.0.timestamp.unix_millis()
+    }
 }
 
 pub(crate) struct Log {
@@ -156,7 +160,7 @@ impl Log {
             execution_id: self.id.clone(),
             step_id: step.map(Into::into),
             seq,
-            timestamp: Timestamp::from_unix_millis(1_761_129_000_000 + seq),
+            timestamp: Timestamp::from_unix_millis(1_761_129_000_000 + seq * 40),
             data,
             metadata: Some(json!({"epoch": self.epoch})),
             extra: serde_json::Map::new(),

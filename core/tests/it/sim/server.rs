@@ -58,6 +58,7 @@ impl Serving {
             execution_id: dial.execution_id.clone(),
             after,
             filter: Filter::default(),
+            pace: dial.pace,
         };
         self.turn(now, log, input)
     }

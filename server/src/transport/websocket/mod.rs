@@ -34,7 +34,7 @@ pub(crate) async fn open(
         .write_buffer_size(WRITE_BUFFER)
         .read_buffer_size(4 << 10);
     let open = executions.sockets().token();
-    let feed = Feed::single(executions, id, selection.after, selection.filter);
+    let feed = Feed::single(executions, id, selection);
     Ok(upgrade
         .on_upgrade(move |socket| async move {
             serve(socket, feed).await;
