@@ -12,6 +12,7 @@
 //! that its time has come. Pace is for the past; a subscription that has seen all there is goes on live.
 
 mod pacing;
+mod rest;
 mod serve;
 mod subscription;
 

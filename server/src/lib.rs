@@ -18,10 +18,10 @@ pub mod error;
 pub mod executions;
 pub mod follow;
 mod guard;
-mod listener;
 pub mod log;
 pub mod pipeline;
 mod router;
+mod socket;
 pub mod step;
 pub mod subscriber;
 mod transport;
@@ -35,8 +35,8 @@ use tokio::net::TcpListener;
 
 use self::config::{Config, StoreKind};
 use self::executions::Executions;
-use self::listener::DeadlineListener;
 use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
+use self::socket::Connections;
 use self::step::StepRegistry;
 
 /// Why a server ended otherwise than it was asked to.
@@ -76,29 +76,24 @@ pub async fn serve(
 ) -> Result<(), RunError> {
     let config = executions.config();
     let grace = Duration::from_millis(config.shutdown_grace_ms);
-    let listener = DeadlineListener::new(listener, Duration::from_millis(config.write_deadline_ms));
-    let stopping = executions.stopping().clone();
-    let stopped = stopping.clone();
-    let on_shutdown = async move {
-        shutdown.await;
-        stopping.cancel();
+    let connections = Connections {
+        router: router::router(executions.clone()),
+        write_deadline: Duration::from_millis(config.write_deadline_ms),
+        stopping: executions.stopping().clone(),
+        open: executions.sockets().clone(),
     };
-    let server = axum::serve(listener, router::router(executions.clone()))
-        .with_graceful_shutdown(on_shutdown);
-    let sockets = executions.sockets().clone();
-    let served = async move {
-        server.await?;
-        sockets.close();
-        sockets.wait().await;
-        Ok::<(), io::Error>(())
-    };
-    let out_of_time = async {
-        stopped.cancelled().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        served = served => served?,
-        () = out_of_time => tracing::warn!("some connections did not close in time"),
+    let accepting = tokio::spawn(connections.serve(listener));
+    shutdown.await;
+    executions.stopping().cancel();
+    if let Err(error) = accepting.await {
+        tracing::error!(%error, "accepting connections failed");
+    }
+    executions.sockets().close();
+    if tokio::time::timeout(grace, executions.sockets().wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some connections did not close in time");
     }
     executions.stop().await;
     Ok(())

@@ -6,7 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::executions::Executions;
-use crate::transport::{sse, ws};
+use crate::transport::{sse, websocket};
 use crate::{api, assets, guard};
 
 /// The whole application.
@@ -29,7 +29,7 @@ pub(crate) fn router(executions: Executions) -> Router {
         )
         .route("/api/executions/{id}/cancel", post(api::executions::cancel))
         .route("/api/executions/{id}/events", get(api::events::page))
-        .route("/ws/pipeline/{execution_id}", get(ws::open))
+        .route("/ws/pipeline/{execution_id}", get(websocket::open))
         .route("/stream/pipeline/{execution_id}", get(sse::open))
         .fallback(get(assets::serve))
         .layer(limit)

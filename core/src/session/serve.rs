@@ -289,7 +289,7 @@ impl<R: Record> Session<R> {
     }
 
     /// Asks for the next page where one is due.
-    fn read(&mut self, execution_id: &ExecutionId) {
+    pub(super) fn read(&mut self, execution_id: &ExecutionId) {
         if let Some(it) = self
             .subscriptions
             .get_mut(execution_id)

@@ -8,6 +8,10 @@ pub enum CloseCode {
     Done,
     /// 1001: the server or the page goes away. Come back.
     GoingAway,
+    /// 1002: a frame broke the protocol. Do not come back.
+    Protocol,
+    /// 1007: a text message was not UTF-8. Do not come back.
+    NotText,
     /// 1008: the request broke a rule. Do not come back.
     Policy,
     /// 1009: a message was too big. Do not come back.
@@ -28,9 +32,11 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
         Self::GoingAway,
+        Self::Protocol,
+        Self::NotText,
         Self::Policy,
         Self::TooBig,
         Self::Error,
@@ -58,6 +64,8 @@ impl CloseCode {
         match self {
             Self::Done => 1000,
             Self::GoingAway => 1001,
+            Self::Protocol => 1002,
+            Self::NotText => 1007,
             Self::Policy => 1008,
             Self::TooBig => 1009,
             Self::Error => 1011,

@@ -6,6 +6,7 @@ mod prepare;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stepcast_core::id::ExecutionId;
 use stepcast_core::view::RunView;
@@ -26,6 +27,7 @@ use crate::log::{ExecutionRow, ExecutionStatus, ListQuery, Log, StoreError};
 use crate::pipeline::{self, RunResult};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
+use crate::transport::Fans;
 
 /// Everything that the API and the transports work on; cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,8 +43,10 @@ struct Inner {
     /// Executions under way in this process.
     running: Mutex<HashMap<ExecutionId, Running>>,
     tasks: TaskTracker,
-    /// WebSockets: HTTP itself does not wait for them.
+    /// Connections, those that have left HTTP too.
     sockets: TaskTracker,
+    /// Who writes for those at the tail.
+    fans: Fans,
     /// One for each run that may be under way, blocking ones too.
     slots: Arc<Semaphore>,
     /// Set when the process stops: runs are abandoned, and end as `interrupted` at the next start.
@@ -67,17 +71,19 @@ impl Executions {
     ) -> Result<Self, StoreError> {
         let catalog = Catalog::new(config.pipelines.clone());
         let slots = config.max_running.min(Semaphore::MAX_PERMITS);
+        let stopping = CancellationToken::new();
         let inner = Inner {
             log,
             registry: Arc::new(registry),
             catalog,
+            fans: Fans::new(Duration::from_millis(config.heartbeat_ms), stopping.clone()),
             config,
             metrics: MetricsSubscriber::default(),
             running: Mutex::default(),
             tasks: TaskTracker::new(),
             sockets: TaskTracker::new(),
             slots: Arc::new(Semaphore::new(slots)),
-            stopping: CancellationToken::new(),
+            stopping,
         };
         let executions = Self(Arc::new(inner));
         executions.interrupt_unended().await?;
@@ -138,7 +144,12 @@ impl Executions {
         &self.0.stopping
     }
 
-    /// The WebSockets that are open.
+    /// Who writes for the connections at the tail.
+    pub(crate) fn fans(&self) -> &Fans {
+        &self.0.fans
+    }
+
+    /// The connections that are open.
     pub(crate) fn sockets(&self) -> &TaskTracker {
         &self.0.sockets
     }

@@ -158,6 +158,9 @@ pub enum StoreError {
         /// The newest that this build knows.
         known: usize,
     },
+    /// The execution has been deleted, or its log begun anew.
+    #[error("the execution's log is gone")]
+    Gone,
     /// A row does not hold what this version writes.
     #[error("the log's database is damaged: {0}")]
     Damaged(String),

@@ -398,7 +398,7 @@ impl Stream {
     }
 
     /// The committed events after `after` that the ring holds: `None` where the next one has left it.
-    pub(super) fn read_ring(
+    pub(crate) fn read_ring(
         &self,
         after: Seq,
         max: usize,

@@ -4,12 +4,13 @@
 //! given, so a slow one costs one page and lags in the log, not in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, select_all};
 use stepcast_core::control::ControlFrame;
-use stepcast_core::id::{ExecutionId, Seq};
+use stepcast_core::id::{Cursor, ExecutionId, Seq};
 use stepcast_core::session::{self, Input, Output, Session, SessionConfig};
 use stepcast_core::time::Time;
 use stepcast_core::wire::close::CloseCode;
@@ -17,8 +18,9 @@ use tokio::sync::watch;
 
 use super::parameters::Selection;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::executions::Executions;
-use crate::log::{Reader, Record, Tail};
+use crate::log::{Reader, Record, StoreError, Stream, Tail};
 
 impl session::Record for Record {
     fn seq(&self) -> Seq {
@@ -72,15 +74,8 @@ impl Feed {
         execution_id: ExecutionId,
         selection: Selection,
     ) -> Self {
-        let config = executions.config();
         let clock = Clock::start();
-        let retry = Duration::from_millis(jittered(config.retry_ms));
-        let config = SessionConfig {
-            heartbeat: Duration::from_millis(config.heartbeat_ms),
-            retry,
-            single: true,
-            ..SessionConfig::default()
-        };
+        let config = session_config(executions.config());
         let mut session = Session::new(config, clock.now());
         session.handle(
             clock.now(),
@@ -99,6 +94,43 @@ impl Feed {
             wake: None,
             leaving: false,
         }
+    }
+
+    /// The session that rested at this cursor; see [`Feed::rest`].
+    ///
+    /// # Errors
+    /// Where the log cannot be opened, or is gone.
+    pub(crate) fn resumed(
+        executions: Executions,
+        execution_id: ExecutionId,
+        cursor: Cursor,
+    ) -> Result<Self, StoreError> {
+        let stream = executions.log().open(&execution_id)?;
+        let Some(stream) = stream.filter(|stream| stream.epoch() == cursor.epoch) else {
+            return Err(StoreError::Gone);
+        };
+        let clock = Clock::start();
+        let config = session_config(executions.config());
+        let session = Session::resumed(config, clock.now(), execution_id.clone(), cursor);
+        let told = stream.tail();
+        let reader = Reader::new(stream, cursor.seq);
+        Ok(Self {
+            executions,
+            session,
+            clock,
+            open: BTreeMap::from([(execution_id, Open { reader, told })]),
+            wake: None,
+            leaving: false,
+        })
+    }
+
+    /// The log and the cursor, where they are all there is to know of this connection: it may be dropped, and
+    /// [`Feed::resumed`] goes on unnoticed.
+    pub(crate) fn rest(&self) -> Option<(Arc<Stream>, Cursor)> {
+        let (execution_id, seq) = self.session.rest()?;
+        let stream = self.open.get(execution_id)?.reader.stream();
+        let epoch = stream.epoch();
+        (!self.leaving).then(|| (stream.clone(), Cursor { epoch, seq }))
     }
 
     /// A text frame of the client's.
@@ -265,6 +297,15 @@ async fn grown(open: &BTreeMap<ExecutionId, Open>) -> (ExecutionId, Tail) {
         return std::future::pending().await;
     }
     select_all(waits).await.0
+}
+
+fn session_config(config: &Config) -> SessionConfig {
+    SessionConfig {
+        heartbeat: Duration::from_millis(config.heartbeat_ms),
+        retry: Duration::from_millis(jittered(config.retry_ms)),
+        single: true,
+        ..SessionConfig::default()
+    }
 }
 
 /// From half to one and a half of it, so that not all come back at once.

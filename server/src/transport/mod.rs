@@ -1,6 +1,22 @@
-//! Transports: each is a way to write what one [`feed::Feed`] says.
+//! Transports: the ways in which a subscription leaves the process.
+//!
+//! A [`feed`] drives core's session; a [`dialect`] writes what it gives; a connection of its own is [`live`], and a
+//! [`fan`] writes for all that are at the tail.
 
-pub(crate) mod feed;
+mod dialect;
+mod fan;
+mod feed;
+mod live;
 pub(crate) mod parameters;
+mod seat;
 pub(crate) mod sse;
-pub(crate) mod ws;
+pub(crate) mod websocket;
+
+pub(crate) use self::fan::Fans;
+
+/// Every holder leaves the value valid between two statements, so a panic of one concerns no other.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

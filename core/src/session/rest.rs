@@ -1,0 +1,47 @@
+//! Rest: a session that has said all there is can be put away as a cursor, and taken up again.
+
+use super::subscription::Subscription;
+use super::{Record, Session, SessionConfig};
+use crate::filter::Filter;
+use crate::id::{Cursor, ExecutionId, Position, Seq};
+use crate::time::Time;
+
+impl<R: Record> Session<R> {
+    /// The one subscription of this connection and the last event it was sent, where that is all there is to know of
+    /// the session: nothing is under way, nothing is left out, and the log holds no more that it was told of.
+    pub fn rest(&self) -> Option<(&ExecutionId, Seq)> {
+        let (execution_id, it) = self.subscriptions.first_key_value()?;
+        let alone = self.config.single && self.subscriptions.len() == 1 && !self.closed;
+        let rests = alone
+            && self.outputs.is_empty()
+            && it.opened
+            && !it.waiting
+            && !it.look
+            && !it.unwritten
+            && !it.leaving
+            && it.pacing.is_none()
+            && it.filter.is_empty()
+            && it.cursor >= it.tail;
+        rests.then_some((execution_id, it.cursor))
+    }
+
+    /// The session that rested at this cursor. It looks at once whether there is more; the client notices nothing.
+    pub fn resumed(
+        config: SessionConfig,
+        now: Time,
+        execution_id: ExecutionId,
+        cursor: Cursor,
+    ) -> Self {
+        let mut session = Self::new(config, now);
+        let mut it = Subscription::new(Position::After(cursor), Filter::default(), None);
+        it.opened = true;
+        it.waiting = false;
+        it.cursor = cursor.seq;
+        it.tail = cursor.seq;
+        it.look = true;
+        session.subscriptions.insert(execution_id.clone(), it);
+        session.epochs.insert(execution_id.clone(), cursor.epoch);
+        session.read(&execution_id);
+        session
+    }
+}

@@ -1,0 +1,323 @@
+//! One writer for all connections that follow the same execution at its tail.
+//!
+//! What they are sent is the same, so it is encoded once for each dialect, and given to each socket with one call.
+//! A socket that does not take all of it gets its connection's own task back, which reads the log at its own pace
+//! and sits down again when it has caught up.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use stepcast_core::id::{ExecutionId, Seq};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use super::dialect::Dialect;
+use super::lock;
+use super::seat::{Leave, Seat};
+use crate::log::{Stream, Tail};
+
+/// The fans of all executions that somebody follows at the tail.
+#[derive(Clone, Debug)]
+pub(crate) struct Fans(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    by_id: Mutex<HashMap<ExecutionId, Arc<Fan>>>,
+    heartbeat: Duration,
+    stopping: CancellationToken,
+}
+
+/// The connections that follow one execution at its tail.
+#[derive(Debug)]
+pub(super) struct Fan {
+    stream: Arc<Stream>,
+    seats: tokio::sync::Mutex<Seats>,
+    /// Told when someone sat down who is behind.
+    behind: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    taken: Vec<Taken>,
+    /// Nobody is served here any more.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Taken {
+    seat: Arc<Seat>,
+    cursor: Seq,
+    /// Nothing was written since the last beat.
+    quiet: bool,
+}
+
+impl Fans {
+    /// No fan yet. `heartbeat` is the longest that a connection hears nothing.
+    pub(crate) fn new(heartbeat: Duration, stopping: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            by_id: Mutex::default(),
+            heartbeat,
+            stopping,
+        }))
+    }
+
+    /// Seats a connection that has been sent everything up to `cursor`. From here on only the fan writes to it.
+    pub(super) async fn sit_down(
+        &self,
+        stream: &Arc<Stream>,
+        cursor: Seq,
+        seat: &Arc<Seat>,
+    ) -> Arc<Fan> {
+        loop {
+            let fan = self.fan(stream);
+            let mut seats = fan.seats.lock().await;
+            if seats.closed {
+                drop(seats);
+                tokio::task::yield_now().await;
+                continue;
+            }
+            seat.set_place(seats.taken.len());
+            seats.taken.push(Taken {
+                seat: seat.clone(),
+                cursor,
+                quiet: true,
+            });
+            drop(seats);
+            let tail = stream.tail();
+            if tail.last_seq > cursor || tail.ended.is_some() {
+                fan.behind.notify_one();
+            }
+            return fan;
+        }
+    }
+
+    fn fan(&self, stream: &Arc<Stream>) -> Arc<Fan> {
+        let mut fans = lock(&self.0.by_id);
+        if let Some(fan) = fans.get(stream.id()) {
+            return fan.clone();
+        }
+        let fan = Arc::new(Fan {
+            stream: stream.clone(),
+            seats: tokio::sync::Mutex::default(),
+            behind: Notify::new(),
+        });
+        fans.insert(stream.id().clone(), fan.clone());
+        tokio::spawn(self.clone().run(fan.clone()));
+        fan
+    }
+
+    /// Writes whatever the log gets, until nobody is there.
+    async fn run(self, fan: Arc<Fan>) {
+        let mut tail = fan.stream.watch();
+        // twice in a heartbeat: one that was written to just before a beat hears the next but one
+        let beat = (self.0.heartbeat / 2).max(Duration::from_millis(1));
+        let mut beats = interval_at(Instant::now() + beat, beat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut seats = tokio::select! {
+                biased;
+                () = self.0.stopping.cancelled() => {
+                    let mut seats = fan.seats.lock().await;
+                    seats.empty();
+                    seats
+                }
+                _moved = tail.changed() => {
+                    let tail = *tail.borrow_and_update();
+                    fan.flush(tail).await
+                }
+                () = fan.behind.notified() => fan.flush(fan.stream.tail()).await,
+                _beat = beats.tick() => {
+                    let mut seats = fan.seats.lock().await;
+                    seats.beat();
+                    seats
+                }
+            };
+            if seats.taken.is_empty() {
+                seats.closed = true;
+                break;
+            }
+        }
+        let mut fans = lock(&self.0.by_id);
+        if fans
+            .get(fan.stream.id())
+            .is_some_and(|listed| Arc::ptr_eq(listed, &fan))
+        {
+            fans.remove(fan.stream.id());
+        }
+    }
+}
+
+impl Fan {
+    /// Gives a connection back to its task, with how far it has come.
+    pub(super) async fn stand_up(&self, seat: &Arc<Seat>) -> Leave {
+        let mut seats = self.seats.lock().await;
+        // it may have been given up meanwhile
+        match seat.take_leave() {
+            Some(leave) => leave,
+            None => {
+                let cursor = seats.remove(seat.place()).map_or(0, |taken| taken.cursor);
+                Leave {
+                    cursor,
+                    unsent: Bytes::new(),
+                }
+            }
+        }
+    }
+
+    /// Writes to each what it has not had.
+    async fn flush(&self, tail: Tail) -> tokio::sync::MutexGuard<'_, Seats> {
+        let mut seats = self.seats.lock().await;
+        let mut blocks = Blocks::default();
+        let (mut at, mut written) = (0, 0_usize);
+        while let Some(taken) = seats.taken.get_mut(at) {
+            if taken.cursor >= tail.last_seq {
+                // at the end of an execution there is more to say than events
+                if tail.ended.is_some() {
+                    seats.give_up(at, Bytes::new());
+                } else {
+                    at += 1;
+                }
+                continue;
+            }
+            let dialect = taken.seat.dialect;
+            let Some(block) = blocks.after(&self.stream, taken.cursor, dialect) else {
+                // what it needs has left the ring: its own task reads the store
+                seats.give_up(at, Bytes::new());
+                continue;
+            };
+            written += 1;
+            match taken.seat.socket().try_write(&block.bytes) {
+                Ok(sent) => {
+                    taken.cursor = block.to;
+                    taken.quiet = false;
+                    if sent < block.bytes.len() {
+                        let unsent = block.bytes.slice(sent..);
+                        seats.give_up(at, unsent);
+                    }
+                }
+                // full, or broken: its own task finds out which
+                Err(_) => seats.give_up(at, Bytes::new()),
+            }
+            if written.is_multiple_of(WRITES_BETWEEN_YIELDS) {
+                tokio::task::yield_now().await;
+            }
+        }
+        seats
+    }
+}
+
+impl Seats {
+    fn remove(&mut self, place: usize) -> Option<Taken> {
+        if place >= self.taken.len() {
+            return None;
+        }
+        let gone = self.taken.swap_remove(place);
+        if let Some(moved) = self.taken.get(place) {
+            moved.seat.set_place(place);
+        }
+        Some(gone)
+    }
+
+    fn give_up(&mut self, place: usize, unsent: Bytes) {
+        if let Some(Taken { seat, cursor, .. }) = self.remove(place) {
+            seat.give_up(Leave { cursor, unsent });
+        }
+    }
+
+    fn empty(&mut self) {
+        while !self.taken.is_empty() {
+            self.give_up(self.taken.len() - 1, Bytes::new());
+        }
+    }
+
+    /// Says something to everyone who has heard nothing since the last beat.
+    fn beat(&mut self) {
+        let mut pings: Vec<(Dialect, Bytes)> = Vec::new();
+        let mut at = 0;
+        while let Some(taken) = self.taken.get_mut(at) {
+            at += 1;
+            if !std::mem::replace(&mut taken.quiet, true) {
+                continue;
+            }
+            let dialect = taken.seat.dialect;
+            let known = pings.iter().position(|(of, _)| *of == dialect);
+            let place = known.unwrap_or_else(|| {
+                let mut bytes = BytesMut::new();
+                dialect.ping(&mut bytes);
+                pings.push((dialect, bytes.freeze()));
+                pings.len() - 1
+            });
+            let Some((_, ping)) = pings.get(place) else {
+                continue;
+            };
+            let sent = match taken.seat.socket().try_write(ping) {
+                Ok(sent) => sent,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                // broken: its own task finds out when it writes
+                Err(_) => 0,
+            };
+            if sent < ping.len() {
+                let unsent = ping.slice(sent..);
+                at -= 1;
+                self.give_up(at, unsent);
+            }
+        }
+    }
+}
+
+/// What one flush has encoded.
+#[derive(Default)]
+struct Blocks(Vec<Block>);
+
+struct Block {
+    after: Seq,
+    dialect: Dialect,
+    to: Seq,
+    bytes: Bytes,
+}
+
+impl Blocks {
+    /// The events after `after`; `None` where the ring does not hold the next one.
+    fn after(&mut self, stream: &Stream, after: Seq, dialect: Dialect) -> Option<&Block> {
+        let same = |block: &Block| block.after == after && block.dialect == dialect;
+        let known = self.0.iter().rposition(same);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let records = stream.read_ring(after, BLOCK_EVENTS, BLOCK_BYTES)?;
+                let to = records.last()?.seq();
+                let mut bytes = BytesMut::with_capacity(
+                    records.iter().map(crate::log::Record::size).sum::<usize>(),
+                );
+                dialect.events(&records, &mut bytes);
+                if self.0.len() >= BLOCKS {
+                    self.0.clear();
+                }
+                self.0.push(Block {
+                    after,
+                    dialect,
+                    to,
+                    bytes: bytes.freeze(),
+                });
+                self.0.len() - 1
+            }
+        };
+        self.0.get(place)
+    }
+}
+
+/// Events in one write.
+const BLOCK_EVENTS: usize = 1024;
+
+/// Bytes in one write, past the first event: what a socket takes at once.
+const BLOCK_BYTES: usize = 128 << 10;
+
+/// Blocks kept for others at the same place; nearly all readers are at one.
+const BLOCKS: usize = 64;
+
+/// Sockets written to before other tasks have their turn.
+const WRITES_BETWEEN_YIELDS: usize = 128;

@@ -1,0 +1,213 @@
+//! A connection that has left HTTP, from its first frame to its last.
+//!
+//! While it has everything there is, a fan writes for it, and it costs a socket and a cursor. For everything else
+//! it has a feed of its own: the past, a filter, a pace, a question of the client's, the end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use stepcast_core::id::{Cursor, ExecutionId};
+use stepcast_core::wire::close::CloseCode;
+use tokio::net::TcpStream;
+
+use super::dialect::Dialect;
+use super::feed::Feed;
+use super::seat::{Leave, Seat};
+use super::websocket::frame::{self, Incoming, Message, Opcode};
+use crate::executions::Executions;
+use crate::log::Stream;
+
+/// A connection that follows one execution.
+pub(super) struct Live {
+    executions: Executions,
+    seat: Arc<Seat>,
+    incoming: Incoming,
+    deadline: Duration,
+}
+
+/// What a client's bytes come to.
+#[derive(Default)]
+struct Said {
+    /// Text frames for the feed.
+    texts: Vec<String>,
+    /// What the protocol answers.
+    answer: BytesMut,
+    /// It has closed, broken the protocol, or gone: nothing follows the answer.
+    ends: bool,
+}
+
+impl Live {
+    pub(super) fn new(executions: Executions, socket: TcpStream, dialect: Dialect) -> Self {
+        let deadline = Duration::from_millis(executions.config().write_deadline_ms);
+        Self {
+            executions,
+            seat: Arc::new(Seat::new(socket, dialect)),
+            incoming: Incoming::default(),
+            deadline,
+        }
+    }
+
+    /// Runs until either end closes. `read` is what the client has sent already.
+    pub(super) async fn run(mut self, feed: Feed, read: Bytes) {
+        self.incoming.push(&read);
+        if let Err(error) = self.drive(Box::new(feed)).await {
+            tracing::debug!(%error, "a stream broke");
+        }
+    }
+
+    async fn drive(&mut self, mut feed: Box<Feed>) -> io::Result<()> {
+        loop {
+            let said = self.said()?;
+            self.write(said.answer.freeze()).await?;
+            if said.ends {
+                return Ok(());
+            }
+            said.texts.iter().for_each(|text| feed.text(text));
+            let frames = feed.ready().await;
+            if !frames.is_empty() {
+                let mut bytes = BytesMut::new();
+                let last = self.seat.dialect.encode(&frames, &mut bytes);
+                drop(frames);
+                self.write(bytes.freeze()).await?;
+                if last {
+                    return self.finish().await;
+                }
+                feed.written();
+                continue;
+            }
+            let stopping = self.executions.stopping().is_cancelled();
+            match feed.rest().filter(|_| !stopping && self.incoming.is_idle()) {
+                Some((stream, cursor)) => {
+                    let execution_id = stream.id().clone();
+                    drop(feed);
+                    let Some(cursor) = self.sit(stream, cursor).await? else {
+                        return Ok(());
+                    };
+                    feed = Box::new(self.resumed(execution_id, cursor)?);
+                }
+                None => tokio::select! {
+                    () = feed.wait() => {}
+                    readable = self.seat.socket().readable() => readable?,
+                },
+            }
+        }
+    }
+
+    /// Lets a fan write until it gives the connection back, or the client says something; how far it has come then.
+    /// `None` where the connection has ended.
+    async fn sit(&mut self, stream: Arc<Stream>, cursor: Cursor) -> io::Result<Option<Cursor>> {
+        let fans = self.executions.fans().clone();
+        let fan = fans.sit_down(&stream, cursor.seq, &self.seat).await;
+        drop(stream);
+        let leave = loop {
+            tokio::select! {
+                biased;
+                leave = self.seat.given_up() => break leave,
+                readable = self.seat.socket().readable() => {
+                    let open = match readable {
+                        Ok(()) => self.take_in(),
+                        Err(error) => Err(error),
+                    };
+                    if !matches!(open, Ok(true)) {
+                        let _gone = fan.stand_up(&self.seat).await;
+                        return open.map(|_ended| None);
+                    }
+                    if !self.incoming.is_idle() {
+                        break fan.stand_up(&self.seat).await;
+                    }
+                }
+            }
+        };
+        let Leave {
+            cursor: seq,
+            unsent,
+        } = leave;
+        self.write(unsent).await?;
+        Ok(Some(Cursor { seq, ..cursor }))
+    }
+
+    fn resumed(&self, execution_id: ExecutionId, cursor: Cursor) -> io::Result<Feed> {
+        Feed::resumed(self.executions.clone(), execution_id, cursor).map_err(io::Error::other)
+    }
+
+    /// Takes what has arrived; false where the client is gone.
+    fn take_in(&mut self) -> io::Result<bool> {
+        let incoming = &mut self.incoming;
+        let is_web_socket = self.seat.dialect == Dialect::WebSocket;
+        // on an event stream a client has nothing to say
+        self.seat.take_in(|bytes| {
+            if is_web_socket {
+                incoming.push(bytes);
+            }
+        })
+    }
+
+    /// What the client has said since the last look.
+    fn said(&mut self) -> io::Result<Said> {
+        let mut said = Said {
+            ends: !self.take_in()?,
+            ..Said::default()
+        };
+        while !said.ends {
+            match self.incoming.next(LARGEST_CLIENT_MESSAGE) {
+                Ok(Some(Message::Text(text))) => said.texts.push(text),
+                // no frame of ours is binary: the feed answers that it is none
+                Ok(Some(Message::Binary)) => said.texts.push(String::new()),
+                Ok(Some(Message::Ping(payload))) => {
+                    frame::write(&mut said.answer, Opcode::Pong, &payload);
+                }
+                Ok(Some(Message::Close(code))) => {
+                    let code = code.unwrap_or(CloseCode::Done.code());
+                    frame::write_close(&mut said.answer, code);
+                    said.ends = true;
+                }
+                Ok(None) => break,
+                Err(code) => {
+                    frame::write_close(&mut said.answer, code.code());
+                    said.ends = true;
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    async fn write(&self, bytes: Bytes) -> io::Result<()> {
+        self.seat.write_all(bytes, self.deadline).await
+    }
+
+    /// The last word has been said. A WebSocket's client answers the close; who is not read would lose what is still
+    /// on its way.
+    async fn finish(&mut self) -> io::Result<()> {
+        if self.seat.dialect != Dialect::WebSocket {
+            return Ok(());
+        }
+        let answered = async {
+            loop {
+                self.seat.socket().readable().await?;
+                if !self.take_in()? {
+                    return Ok::<(), io::Error>(());
+                }
+                while let Some(message) = self
+                    .incoming
+                    .next(LARGEST_CLIENT_MESSAGE)
+                    .map_err(|code| io::Error::other(format!("close code {}", code.code())))?
+                {
+                    if matches!(message, Message::Close(_)) {
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(CLOSE_HANDSHAKE, answered)
+            .await
+            .unwrap_or(Ok(()))
+    }
+}
+
+/// Clients send subscriptions and pings only.
+const LARGEST_CLIENT_MESSAGE: usize = 64 << 10;
+
+/// How long a peer may take to answer a close.
+const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);

@@ -1,0 +1,117 @@
+//! A connection that has left HTTP: its socket, what it speaks, and where it sits in a fan.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use stepcast_core::id::Seq;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::dialect::Dialect;
+use crate::socket::stopped_reading;
+
+/// Shared by the connection's own task and the fan that writes for it. Only one of them writes at any time: the fan
+/// while the seat is taken, the task otherwise.
+#[derive(Debug)]
+pub(super) struct Seat {
+    socket: TcpStream,
+    pub(super) dialect: Dialect,
+    /// Where it sits; the fan's lock guards it.
+    place: AtomicUsize,
+    /// Told when the fan gives it up.
+    left: Notify,
+    leave: Mutex<Option<Leave>>,
+}
+
+/// How a fan left a connection.
+#[derive(Debug)]
+pub(super) struct Leave {
+    /// The last event that `unsent` completes.
+    pub(super) cursor: Seq,
+    /// What the socket did not take.
+    pub(super) unsent: Bytes,
+}
+
+impl Seat {
+    pub(super) fn new(socket: TcpStream, dialect: Dialect) -> Self {
+        Self {
+            socket,
+            dialect,
+            place: AtomicUsize::new(0),
+            left: Notify::new(),
+            leave: Mutex::default(),
+        }
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(super) fn place(&self) -> usize {
+        self.place.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_place(&self, place: usize) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    /// The fan is done with it.
+    pub(super) fn give_up(&self, leave: Leave) {
+        *super::lock(&self.leave) = Some(leave);
+        self.left.notify_one();
+    }
+
+    /// Waits until the fan is done with it.
+    pub(super) async fn given_up(&self) -> Leave {
+        loop {
+            self.left.notified().await;
+            if let Some(leave) = self.take_leave() {
+                return leave;
+            }
+        }
+    }
+
+    pub(super) fn take_leave(&self) -> Option<Leave> {
+        super::lock(&self.leave).take()
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// Where the connection broke, or no byte was taken for as long as `deadline`.
+    pub(super) async fn write_all(&self, mut bytes: Bytes, deadline: Duration) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.socket.try_write(&bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => bytes.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::timeout(deadline, self.socket.writable())
+                        .await
+                        .map_err(|_elapsed| stopped_reading())??;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what has arrived; `false` where there will be no more.
+    ///
+    /// # Errors
+    /// Where the connection broke.
+    pub(super) fn take_in(&self, mut take: impl FnMut(&[u8])) -> io::Result<bool> {
+        let mut buffer = [0; 4096];
+        match self.socket.try_read(&mut buffer) {
+            Ok(0) => Ok(false),
+            Ok(read) => {
+                take(buffer.get(..read).unwrap_or_default());
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}

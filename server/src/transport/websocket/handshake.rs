@@ -1,0 +1,101 @@
+//! The opening handshake (RFC 6455, section 4.2).
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::response::Response;
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::error::Problem;
+use crate::socket::Handover;
+
+/// A request that asks for a WebSocket as it should.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    accept: String,
+    handover: Handover,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Handshake {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let wrong = |status, what: &str| {
+            let detail = format!(
+                "This is a WebSocket endpoint: {what}. Plain HTTP: GET /stream/pipeline/{{id}} or /api/executions/{{id}}/events."
+            );
+            Problem::new(status, detail)
+        };
+        let headers = &parts.headers;
+        if parts.method != Method::GET || parts.version != Version::HTTP_11 {
+            return Err(wrong(StatusCode::BAD_REQUEST, "it takes GET over HTTP/1.1"));
+        }
+        if !lists(headers, &header::CONNECTION, "upgrade")
+            || !lists(headers, &header::UPGRADE, "websocket")
+        {
+            return Err(wrong(
+                StatusCode::UPGRADE_REQUIRED,
+                "it takes `Connection: Upgrade` and `Upgrade: websocket`",
+            ));
+        }
+        if headers
+            .get(header::SEC_WEBSOCKET_VERSION)
+            .is_none_or(|version| version != "13")
+        {
+            return Err(wrong(
+                StatusCode::BAD_REQUEST,
+                "it takes `Sec-WebSocket-Version: 13`",
+            ));
+        }
+        let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
+            return Err(wrong(
+                StatusCode::BAD_REQUEST,
+                "`Sec-WebSocket-Key` is missing",
+            ));
+        };
+        let accept = derive_accept_key(key.as_bytes());
+        let handover = parts.extensions.get::<Handover>().cloned();
+        let handover = handover.ok_or_else(|| {
+            wrong(
+                StatusCode::UPGRADE_REQUIRED,
+                "this connection cannot be upgraded",
+            )
+        })?;
+        Ok(Self { accept, handover })
+    }
+}
+
+impl Handshake {
+    /// Switches protocols; `taker` goes on.
+    pub(super) fn accept<F>(
+        self,
+        taker: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static,
+    ) -> Response
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.handover.upgrade(taker);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if let Ok(accept) = HeaderValue::from_str(&self.accept) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        response
+    }
+}
+
+/// Whether a header lists this word.
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(word))
+}
