@@ -125,8 +125,8 @@ async fn finish(mut receiving: SplitStream<WebSocket>) {
     }
 }
 
-/// Bytes gathered before they are written although more could follow.
-const WRITE_BUFFER: usize = 8 << 10;
+/// Bytes gathered before they are written although more could follow. A connection keeps the buffer.
+const WRITE_BUFFER: usize = 32 << 10;
 
 /// Clients send subscriptions and pings only.
 const LARGEST_CLIENT_FRAME: usize = 64 << 10;
