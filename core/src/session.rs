@@ -60,7 +60,7 @@ impl Default for SessionConfig {
             heartbeat: Duration::from_secs(15),
             retry: Duration::from_millis(500),
             max_subscriptions: 64,
-            page: 256,
+            page: 1024,
             single: false,
         }
     }

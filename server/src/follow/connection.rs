@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use stepcast_core::client::{ConnectionEnd, Dial, Transport};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::server::Server;
 use super::{http, websocket};
@@ -10,7 +11,9 @@ use super::{http, websocket};
 /// What a connection reports.
 #[derive(Debug)]
 pub(super) enum Report {
-    /// A WebSocket's text frame, or the body of a long poll.
+    /// A WebSocket's text frames.
+    Frames(Vec<Utf8Bytes>),
+    /// The body of a long poll.
     Text(String),
     /// A piece of an SSE body.
     Bytes(Bytes),

@@ -117,6 +117,11 @@ impl Follower {
 
     fn take(&mut self, generation: Generation, report: Option<Report>) {
         match report {
+            Some(Report::Frames(frames)) => {
+                for text in frames {
+                    self.feed(Input::Text(generation, &text));
+                }
+            }
             Some(Report::Text(text)) => self.feed(Input::Text(generation, &text)),
             Some(Report::Bytes(bytes)) => self.feed(Input::Bytes(generation, &bytes)),
             Some(Report::Closed(end, why)) => {

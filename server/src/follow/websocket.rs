@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use reqwest::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use reqwest::{StatusCode, Upgraded};
 use stepcast_core::client::ConnectionEnd;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use super::connection::{End, Link, Report};
 use super::http::{broken, broken_off, refusal};
@@ -67,7 +67,7 @@ async fn open(server: &Server, path: &str) -> Result<WebSocketStream<Upgraded>, 
 /// Reads and sends until the socket ends; `None` where the owner is gone before.
 async fn read(socket: &mut WebSocketStream<Upgraded>, link: &mut Link) -> Option<End> {
     loop {
-        let message = tokio::select! {
+        let first = tokio::select! {
             message = socket.next() => message,
             text = link.outgoing.recv() => match text {
                 Some(text) => {
@@ -79,26 +79,46 @@ async fn read(socket: &mut WebSocketStream<Upgraded>, link: &mut Link) -> Option
                 None => return None,
             },
         };
+        let (frames, end) = gather(socket, first);
+        if !frames.is_empty() {
+            link.report(Report::Frames(frames)).await.ok()?;
+        }
+        if end.is_some() {
+            return end;
+        }
+    }
+}
+
+/// What has come already goes to the owner in one piece: a frame alone would cost a turn of both tasks.
+fn gather(
+    socket: &mut WebSocketStream<Upgraded>,
+    first: Option<Result<Message, tungstenite::Error>>,
+) -> (Vec<Utf8Bytes>, Option<End>) {
+    let (mut frames, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+    while let Some(message) = next {
         match message {
             Some(Ok(Message::Text(text))) => {
-                let report = Report::Text(text.as_str().to_owned());
-                link.report(report).await.ok()?;
+                bytes += text.len();
+                frames.push(text);
             }
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map_or(1005, |frame| frame.code.into());
                 let why = format!("the server closed with code {code}");
-                return Some((ConnectionEnd::WebSocket { code }, why));
+                return (frames, Some((ConnectionEnd::WebSocket { code }, why)));
             }
             // Pings are answered by the library with the next read.
             Some(Ok(
                 Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
             )) => {}
-            Some(Err(error)) => {
-                return Some(cut(&error.to_string()));
-            }
-            None => return Some(cut("the connection was cut")),
+            Some(Err(error)) => return (frames, Some(cut(&error.to_string()))),
+            None => return (frames, Some(cut("the connection was cut"))),
         }
+        if bytes >= PIECE {
+            break;
+        }
+        next = socket.next().now_or_never();
     }
+    (frames, None)
 }
 
 /// Says good-bye, and waits a little for the answer.
@@ -120,6 +140,9 @@ fn cut(why: &str) -> End {
 
 /// No frame of a server is longer; it is what core allows an SSE message.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Bytes handed on at once, and at most one frame more.
+const PIECE: usize = 64 << 10;
 
 /// How long a server may take to answer a close.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -127,4 +127,4 @@ pub(super) async fn read(stream: &Arc<Stream>, after: Seq, max: usize) -> Result
 }
 
 /// Bytes of one page, so that a reader far behind costs no more than one page.
-const PAGE_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 256 << 10;

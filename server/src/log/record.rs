@@ -1,6 +1,5 @@
 //! One event as bytes: serialised once, shared by the store and by every reader on every transport.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,6 +8,8 @@ use stepcast_core::event::StreamEvent;
 use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
 use stepcast_core::time::{parse_unix_millis, write_unix_millis};
 
+use super::stored::StoredPage;
+
 /// One event of a log: its SSE frame, in which its JSON stands, so that one allocation serves
 /// the store, SSE and WebSocket.
 #[derive(Clone, Debug)]
@@ -16,6 +17,12 @@ pub struct Record {
     epoch: Epoch,
     seq: Seq,
     frame: Bytes,
+    layout: Layout,
+}
+
+/// Where the parts of a frame stand in it.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
     event_type: Range<usize>,
     json: Range<usize>,
     step_id: Option<StepName>,
@@ -55,6 +62,16 @@ pub(super) struct Parts<'a> {
 }
 
 impl Record {
+    pub(super) fn new(cursor: Cursor, frame: Bytes, layout: Layout) -> Self {
+        let Cursor { epoch, seq } = cursor;
+        Self {
+            epoch,
+            seq,
+            frame,
+            layout,
+        }
+    }
+
     /// Puts an event together.
     pub(super) fn assemble(parts: &Parts<'_>, cursor: Cursor, unix_millis: u64) -> Self {
         let lengths = parts.data.len()
@@ -77,7 +94,9 @@ impl Record {
             text.push_str(step);
             name
         });
-        let _ok = write!(text, ",\"seq\":{},\"timestamp\":\"", cursor.seq);
+        text.push_str(",\"seq\":");
+        push_number(&mut text, cursor.seq);
+        text.push_str(",\"timestamp\":\"");
         write_unix_millis(&mut text, unix_millis);
         text.push_str("\",\"data\":");
         text.push_str(parts.data);
@@ -87,49 +106,20 @@ impl Record {
         }
         text.push('}');
         let json = start..text.len();
-        let _ok = write!(text, "\nid: {cursor}\n\n");
-        Self {
-            epoch: cursor.epoch,
-            seq: cursor.seq,
-            frame: text.into(),
+        push_id(&mut text, cursor);
+        let layout = Layout {
             event_type,
             json,
             step_id,
-        }
+        };
+        Self::new(cursor, text.into(), layout)
     }
 
     /// A record read back from a store; `None` where the bytes are not ones that [`Record::json`] gave.
     pub fn from_stored(epoch: Epoch, seq: Seq, json: &[u8]) -> Option<Self> {
-        const TYPE: &str = "{\"event_type\":\"";
-        const STEP: &str = "\",\"step_id\":";
-        let json = std::str::from_utf8(json).ok()?;
-        let after_type = json.strip_prefix(TYPE)?;
-        let event_type = after_type.get(..after_type.find('"')?)?;
-        let id_at = TYPE.len() + event_type.len() + "\",\"execution_id\":\"".len();
-        let id_end = id_at + json.get(id_at..)?.find('"')?;
-        let mut text = String::with_capacity(json.len() + event_type.len() + 48);
-        text.push_str(EVENT);
-        text.push_str(event_type);
-        text.push_str(DATA);
-        let start = text.len();
-        let step_id = json.get(id_end..)?.strip_prefix(STEP).map(|rest| {
-            StepName::new(
-                rest.get(..string_len(rest)).unwrap_or_default(),
-                start + id_end + STEP.len(),
-            )
-        });
-        text.push_str(json);
-        let range = start..text.len();
-        let _ok = write!(text, "\nid: {}\n\n", Cursor { epoch, seq });
-        let event_type = EVENT.len()..EVENT.len() + event_type.len();
-        Some(Self {
-            epoch,
-            seq,
-            frame: text.into(),
-            event_type,
-            json: range,
-            step_id,
-        })
+        let mut page = StoredPage::new(epoch);
+        page.push(seq, json)?;
+        page.finish().pop()
     }
 
     /// Its place.
@@ -139,12 +129,12 @@ impl Record {
 
     /// What happened.
     pub fn event_type(&self) -> &str {
-        self.text(&self.event_type)
+        self.text(&self.layout.event_type)
     }
 
     /// In which step.
     pub fn step_id(&self) -> Option<&str> {
-        match self.step_id.as_ref()? {
+        match self.layout.step_id.as_ref()? {
             StepName::Plain(range) => Some(self.text(range)),
             StepName::Escaped(name) => Some(name),
         }
@@ -167,12 +157,12 @@ impl Record {
 
     /// The event, one JSON object.
     pub fn json(&self) -> &str {
-        self.text(&self.json)
+        self.text(&self.layout.json)
     }
 
     /// The same, sharing the bytes.
     pub fn json_bytes(&self) -> Bytes {
-        self.frame.slice(self.json.clone())
+        self.frame.slice(self.layout.json.clone())
     }
 
     /// The event as SSE writes it, sharing the bytes.
@@ -202,6 +192,59 @@ impl Record {
     }
 }
 
+/// Writes the frame of an event of which only its JSON is there; `None` where it is none of ours.
+pub(super) fn write_frame(text: &mut String, cursor: Cursor, json: &str) -> Option<Layout> {
+    const TYPE: &str = "{\"event_type\":\"";
+    const ID: &str = "\",\"execution_id\":\"";
+    const STEP: &str = "\",\"step_id\":";
+    let after_type = json.strip_prefix(TYPE)?;
+    let event_type = after_type.get(..after_type.find('"')?)?;
+    let id_at = TYPE.len() + event_type.len() + ID.len();
+    let id_end = id_at + json.get(id_at..)?.find('"')?;
+    let start = EVENT.len() + event_type.len() + DATA.len();
+    let step_id = json.get(id_end..)?.strip_prefix(STEP).map(|rest| {
+        StepName::new(
+            rest.get(..string_len(rest)).unwrap_or_default(),
+            start + id_end + STEP.len(),
+        )
+    });
+    text.push_str(EVENT);
+    text.push_str(event_type);
+    text.push_str(DATA);
+    text.push_str(json);
+    push_id(text, cursor);
+    Some(Layout {
+        event_type: EVENT.len()..EVENT.len() + event_type.len(),
+        json: start..start + json.len(),
+        step_id,
+    })
+}
+
+/// The last field of a frame, and its end.
+fn push_id(text: &mut String, cursor: Cursor) {
+    text.push_str("\nid: ");
+    push_number(text, cursor.epoch);
+    text.push('.');
+    push_number(text, cursor.seq);
+    text.push_str("\n\n");
+}
+
+/// Every event has some: formatting machinery would cost as much as the rest of it.
+fn push_number(text: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        used += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(digits.len() - used..).unwrap_or_default();
+    text.push_str(std::str::from_utf8(digits).unwrap_or_default());
+}
+
 /// The length of the JSON string, quotes included, that `text` begins with.
 fn string_len(text: &str) -> usize {
     let mut escaped = false;
@@ -222,6 +265,15 @@ const DATA: &str = "\ndata: ";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_written_as_it_is_read() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX - 1, u64::MAX] {
+            let mut text = "x".to_owned();
+            push_number(&mut text, number);
+            assert_eq!(text, format!("x{number}"));
+        }
+    }
 
     #[test]
     fn a_record_is_the_same_from_the_emitter_and_from_the_store() {

@@ -22,6 +22,7 @@ use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, R
 use super::lock;
 use super::record::Record;
 use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
+use super::stored::StoredPage;
 
 /// Keeps executions and events in `stepcast.db`.
 #[derive(Debug)]
@@ -142,19 +143,17 @@ impl Store for SqliteStore {
             let mut statement = connection.prepare_cached("SELECT seq, json FROM events WHERE execution = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
             let limit = i64::try_from(max).unwrap_or(i64::MAX);
             let mut rows = statement.query(params![row.key, signed(after), limit])?;
-            let (mut records, mut bytes) = (Vec::new(), 0);
+            let mut page = StoredPage::new(row.epoch);
             while let Some(found) = rows.next()? {
                 let seq: i64 = found.get(0)?;
                 let json = found.get_ref(1)?.as_bytes().map_err(|error| StoreError::Damaged(error.to_string()))?;
-                let record = Record::from_stored(row.epoch, seq.unsigned_abs(), json)
-                    .ok_or_else(|| StoreError::Damaged(format!("event {seq} of execution {} is no event", row.key)))?;
-                bytes += record.size();
-                if bytes > max_bytes && !records.is_empty() {
+                if page.size() + json.len() > max_bytes && !page.is_empty() {
                     break;
                 }
-                records.push(record);
+                page.push(seq.unsigned_abs(), json)
+                    .ok_or_else(|| StoreError::Damaged(format!("event {seq} of execution {} is no event", row.key)))?;
             }
-            Ok(records)
+            Ok(page.finish())
         })
     }
 
