@@ -9,6 +9,7 @@
 
 mod cli;
 mod documented;
+mod fan;
 mod follow;
 mod harness;
 mod http;

@@ -74,6 +74,11 @@ impl Rig {
     /// Hands in one input and tells what is said, in short.
     fn feed(&mut self, input: Input<'_, Stored>) -> Vec<String> {
         self.session.handle(self.now, input);
+        self.said()
+    }
+
+    /// Tells what is said, in short.
+    fn said(&mut self) -> Vec<String> {
         let mut said = Vec::new();
         loop {
             let output = self.session.poll();

@@ -6,7 +6,8 @@ use serde_json::json;
 use stepcast_core::control::EndReason;
 use stepcast_core::event::EventType;
 use stepcast_core::filter::Filter;
-use stepcast_core::session::Input;
+use stepcast_core::id::Cursor;
+use stepcast_core::session::{Input, Session, SessionConfig};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -26,6 +27,46 @@ fn the_hello_comes_first_and_then_the_log_page_by_page() {
         "at the tail there is nothing to read"
     );
     assert_eq!(rig.grown('a', 6), ["read a 5 3"]);
+}
+
+#[test]
+fn a_session_that_has_said_all_is_a_cursor_and_nothing_else_is() {
+    let (mut rig, _) = Rig::following("", 1, 2);
+    assert_eq!(rig.session.rest(), None, "a read is under way");
+    rig.page('a', 1..=2);
+    assert_eq!(rig.session.rest(), None, "the socket has not taken it");
+    rig.written();
+    assert_eq!(rig.session.rest(), Some((&id('a'), 2)));
+    let config = SessionConfig {
+        page: 3,
+        single: true,
+        ..SessionConfig::default()
+    };
+    let cursor = Cursor { epoch: 1, seq: 2 };
+    rig.session = Session::resumed(config, rig.now, id('a'), cursor);
+    assert_eq!(rig.said(), ["read a 2 3"], "no second hello");
+    assert_eq!(rig.session.rest(), None);
+    assert_eq!(rig.page('a', 3..=3), ["a3"]);
+    assert_eq!(rig.written(), [""; 0]);
+    assert_eq!(rig.session.rest(), Some((&id('a'), 3)));
+    assert_eq!(rig.text(&json!({"action": "ping"})), ["pong"]);
+    assert_eq!(rig.grown('a', 4), ["read a 3 3"]);
+    assert_eq!(
+        rig.last_page('a', 4),
+        ["a4", "closed a 4 complete", "drop a", "close Done"]
+    );
+    assert_eq!(rig.session.rest(), None);
+
+    let mut rig = Rig::new(|_| {});
+    let steps = Filter {
+        steps: vec!["even".into()],
+        ..Filter::default()
+    };
+    rig.subscribe('a', "", steps);
+    rig.opened('a', 1, 1);
+    rig.page('a', 1..=1);
+    rig.written();
+    assert_eq!(rig.session.rest(), None, "a filter is more than a cursor");
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub(crate) struct Serving {
     pub(crate) broken: bool,
     /// When the last piece sent arrives: the next one never comes before.
     pub(crate) last_arrival: Time,
+    config: SessionConfig,
     session: Session<Stored>,
 }
 
@@ -47,7 +48,8 @@ impl Serving {
             stalls: false,
             broken: false,
             last_arrival: now,
-            session: Session::new(config, now),
+            session: Session::new(config.clone(), now),
+            config,
         }
     }
 
@@ -64,6 +66,14 @@ impl Serving {
     }
 
     pub(crate) fn grown(&mut self, now: Time, log: &Log) -> Turn {
+        // half of the sessions that rest are put away, and taken up again as a cursor
+        let rests = self.session.rest().filter(|(_, seq)| seq % 2 == 0);
+        if let Some((execution_id, seq)) = rests {
+            let (execution_id, epoch) = (execution_id.clone(), log.epoch);
+            let cursor = Cursor { epoch, seq };
+            self.session = Session::resumed(self.config.clone(), now, execution_id, cursor);
+            return self.drain(now, log);
+        }
         let input = Input::Grown {
             execution_id: log.id.clone(),
             last_seq: log.last_seq(),
@@ -73,8 +83,12 @@ impl Serving {
 
     /// One input, all the log's answers to it, and what is to be written.
     pub(crate) fn turn(&mut self, now: Time, log: &Log, input: Input<'_, Stored>) -> Turn {
-        let mut turn = Turn::default();
         self.session.handle(now, input);
+        self.drain(now, log)
+    }
+
+    fn drain(&mut self, now: Time, log: &Log) -> Turn {
+        let mut turn = Turn::default();
         loop {
             let mut answers = Vec::new();
             loop {

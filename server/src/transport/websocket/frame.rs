@@ -183,3 +183,122 @@ fn closing(payload: &[u8]) -> Result<Message, CloseCode> {
         Err(_not_text) => Err(CloseCode::NotText),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LARGEST: usize = 1 << 20;
+
+    /// A client's frame: masked.
+    fn client(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        write(&mut bytes, Opcode::Text, payload);
+        let header = bytes.len() - payload.len();
+        bytes[0] = first;
+        bytes[1] |= 0x80;
+        let mask = [7, 11, 13, 17];
+        let masked = payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask);
+        [&bytes[..header], &mask, &masked.collect::<Vec<u8>>()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Option<Message>, CloseCode> {
+        let mut incoming = Incoming::default();
+        incoming.push(bytes);
+        incoming.next(LARGEST)
+    }
+
+    fn text(text: &str) -> Message {
+        Message::Text(text.to_owned())
+    }
+
+    #[test]
+    fn what_is_written_is_read_by_another_implementation() {
+        for length in [0, 1, 125, 126, 65_535, 65_536] {
+            let payload = "x".repeat(length);
+            let mut bytes = BytesMut::new();
+            write(&mut bytes, Opcode::Text, payload.as_bytes());
+            let mut cursor = Cursor::new(bytes.as_ref());
+            let (header, found) = FrameHeader::parse(&mut cursor).unwrap().unwrap();
+            assert!(header.is_final && header.mask.is_none());
+            assert_eq!(header.opcode, OpCode::Data(Data::Text));
+            assert_eq!(usize::try_from(found).unwrap(), length);
+            assert_eq!(
+                bytes.len() - usize::try_from(cursor.position()).unwrap(),
+                length
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_is_the_same_however_its_bytes_arrive() {
+        let long = "a long text, ä€𝄞 ".repeat(500);
+        let bytes = [
+            client(0x81, b"one"),
+            client(0x01, "t\u{e4}".as_bytes().get(..2).unwrap()),
+            client(0x89, b"ping in between"),
+            client(0x80, "t\u{e4}wo".as_bytes().get(2..).unwrap()),
+            client(0x81, long.as_bytes()),
+            client(0x8a, b"a pong nobody asked for"),
+            client(0x82, b"\xff"),
+            client(0x88, &[3, 232, b'o', b'k']),
+        ]
+        .concat();
+        let expected = [
+            text("one"),
+            Message::Ping(b"ping in between".to_vec()),
+            text("t\u{e4}wo"),
+            text(&long),
+            Message::Binary,
+            Message::Close(Some(1000)),
+        ];
+        for size in [1, 2, 3, 7, 4096, bytes.len()] {
+            let (mut incoming, mut read) = (Incoming::default(), Vec::new());
+            for part in bytes.chunks(size) {
+                incoming.push(part);
+                while let Some(message) = incoming.next(LARGEST).unwrap() {
+                    read.push(message);
+                }
+            }
+            assert_eq!(read, expected, "in parts of {size}");
+            assert!(incoming.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_protocol_is_named() {
+        let unmasked = [0x81, 1, b'x'];
+        let too_long = [[0x81, 0xff].as_slice(), &u64::MAX.to_be_bytes()].concat();
+        let mut fragments = client(0x01, &vec![b'x'; LARGEST]);
+        fragments.extend(client(0x80, b"x"));
+        let mut interleaved = client(0x01, b"x");
+        interleaved.extend(client(0x81, b"y"));
+        for (bytes, code) in [
+            (unmasked.to_vec(), CloseCode::Protocol),
+            (client(0xc1, b"x"), CloseCode::Protocol),
+            (client(0x83, b"x"), CloseCode::Protocol),
+            (client(0x8b, b"x"), CloseCode::Protocol),
+            (client(0x80, b"nothing begun"), CloseCode::Protocol),
+            (interleaved, CloseCode::Protocol),
+            (client(0x09, b"a ping in parts"), CloseCode::Protocol),
+            (client(0x89, &[b'x'; 126]), CloseCode::Protocol),
+            (client(0x88, &[3]), CloseCode::Protocol),
+            (client(0x88, &[3, 237]), CloseCode::Protocol),
+            (client(0x88, &[3, 232, 0xff]), CloseCode::NotText),
+            (client(0x81, &[0xff]), CloseCode::NotText),
+            (too_long, CloseCode::TooBig),
+            (fragments, CloseCode::TooBig),
+        ] {
+            assert_eq!(
+                read(&bytes).err(),
+                Some(code),
+                "{:02x?}",
+                bytes.get(..bytes.len().min(8))
+            );
+        }
+        assert_eq!(read(&client(0x88, b"")), Ok(Some(Message::Close(None))));
+    }
+}
