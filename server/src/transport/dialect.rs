@@ -96,11 +96,15 @@ impl Dialect {
         let Self::Sse { format, .. } = self else {
             return frame::write(out, Opcode::Text, record.json().as_bytes());
         };
+        if format == Format::Full {
+            return out.put_slice(&record.sse_bytes());
+        }
         let id = record.cursor().to_string();
         let mut text = String::new();
         match format {
-            Format::Full => return out.put_slice(&record.sse_bytes()),
-            Format::Message => write_event(&mut text, None, record.json(), Some(&id)),
+            Format::Full | Format::Message => {
+                write_event(&mut text, None, record.json(), Some(&id))
+            }
             Format::Short => write_event(
                 &mut text,
                 Some(record.event_type()),

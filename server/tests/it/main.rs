@@ -34,3 +34,4 @@ mod step_http;
 mod step_transform;
 mod store;
 mod transport;
+mod waits;
