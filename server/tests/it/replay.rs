@@ -65,6 +65,11 @@ impl Stream {
         }
         said
     }
+
+    /// Reads on to this frame, past pings and all else.
+    async fn until(&mut self, wanted: &str) {
+        soon(async { while self.some(1).await != [wanted] {} }).await;
+    }
 }
 
 #[tokio::test]
@@ -124,19 +129,19 @@ async fn a_paced_viewer_reaches_the_tail_of_a_run_that_goes_on_and_is_live_from_
     let log = server.executions.log().open(&id).unwrap().unwrap();
     let mut live = Vec::new();
     for mut stream in streams {
-        while stream.some(1).await != ["3"] {}
+        stream.until("3").await;
         // silence: nothing waits for its time any more
-        while stream.some(1).await != ["ping"] {}
+        stream.until("ping").await;
         live.push(stream);
     }
     // stamped months after the one before: at any pace it would not come today
     log.append(&progress(4)).await.unwrap();
     for stream in &mut live {
-        while stream.some(1).await != ["4"] {}
+        stream.until("4").await;
     }
     log.append(&complete()).await.unwrap();
     for stream in &mut live {
-        while stream.some(1).await != ["closed"] {}
+        stream.until("closed").await;
     }
     server.stop().await;
 }
