@@ -11,7 +11,7 @@ pub(crate) async fn run() {
     println!(
         "| events before | transport | until live, s | events/s | memory before, MiB | at peak | more |\n| ---: | --- | ---: | ---: | ---: | ---: | ---: |"
     );
-    for backlog in [10_000, 1_000_000] {
+    for backlog in [10_000, 100_000, 1_000_000] {
         let directory = tempfile::tempdir().unwrap();
         record(directory.path(), backlog, false).await;
         for wire in Wire::BOTH {

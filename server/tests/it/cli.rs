@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stepcast::log::Budget;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::harness::{Server, emit, soon};
+use crate::recorded::record;
 
 fn stepcast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepcast"));
@@ -247,6 +249,46 @@ async fn tail_writes_what_the_log_holds_by_every_transport() {
     let (code, out, _) = output(&by_id).await;
     let seqs: Vec<u64> = events(&out).iter().map(|event| event.seq).collect();
     assert_eq!((code, seqs), (0, (291..=300).collect()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn tail_takes_its_time_where_it_is_given_a_pace() {
+    let server = Server::with(|config| {
+        let apart = Duration::from_millis(400);
+        record(&config.data_dir, "slow", 8, apart, true);
+        record(&config.data_dir, "slower", 2, apart * 10_000, true);
+    })
+    .await;
+    let tail = |id, more: &[&str]| {
+        let address = format!("http://{}/api/executions/{id}", server.address);
+        let mut command = stepcast(&["tail", &address]);
+        command.args(more);
+        command
+    };
+    for transport in ["ws", "sse"] {
+        let whole = tail("slow", &["--pace", "100", "--transport", transport]).output();
+        let (code, out, err) = told(soon(whole).await.unwrap());
+        assert_eq!(code, 0, "{err}");
+        assert_whole(&events(&out), "pipeline_complete");
+        assert_eq!(out.lines().count(), 8);
+        let paced = ["--pace", "1", "--transport", transport];
+        let mut waits = tail("slower", &paced).spawn().unwrap();
+        first_line(&mut waits).await;
+        assert!(waits.try_wait().unwrap().is_none(), "over an hour to go");
+    }
+    for (more, part) in [
+        (&["--pace", "0"][..], "from 0.5 to 100"),
+        (
+            &["--pace", "2", "--transport", "poll"],
+            "long poll has no pace",
+        ),
+    ] {
+        let refused = tail("slow", more).output();
+        let (code, _, err) = told(soon(refused).await.unwrap());
+        assert_eq!(code, 2);
+        assert!(err.contains(part), "{err}");
+    }
     server.stop().await;
 }
 

@@ -45,6 +45,15 @@ impl Server {
         let executions = stepcast::open(config, StepRegistry::builtin())
             .await
             .unwrap();
+        Self::serving(listener, executions, directory)
+    }
+
+    /// A server of what is there already.
+    pub(crate) fn serving(
+        listener: TcpListener,
+        executions: Executions,
+        directory: tempfile::TempDir,
+    ) -> Self {
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let service = executions.clone();

@@ -8,6 +8,9 @@
 )]
 
 mod cli;
+mod counted;
+mod crowd;
+mod distance;
 mod documented;
 mod fan;
 mod follow;
@@ -28,6 +31,9 @@ mod pipeline_run;
 mod pipeline_scheduler;
 mod pipeline_template;
 mod process;
+mod recorded;
+mod relay;
+mod replay;
 mod step_command;
 mod step_file;
 mod step_http;

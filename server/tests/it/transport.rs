@@ -1,5 +1,6 @@
 //! The transports: the same bytes everywhere, exact resume on whichever, and manners towards the network.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
@@ -345,6 +346,8 @@ async fn a_long_poll_waits_for_the_next_event() {
 async fn rule_10_a_peer_that_stops_reading_is_cut_by_a_deadline_and_others_notice_nothing() {
     let server = Server::with(|config| config.write_deadline_ms = 300).await;
     let context = server.execution("stalled", Budget::default());
+    let stream = context.stream().unwrap().clone();
+    let held = Arc::strong_count(&stream);
     let mut stalled = tokio::net::TcpStream::connect(&server.address)
         .await
         .unwrap();
@@ -354,13 +357,25 @@ async fn rule_10_a_peer_that_stops_reading_is_cut_by_a_deadline_and_others_notic
     );
     stalled.write_all(request.as_bytes()).await.unwrap();
     stalled.read_exact(&mut [0; 16]).await.unwrap();
-    let healthy = tokio::spawn(server.ws("/ws/pipeline/stalled").await.rest());
+    let mut healthy = server.ws("/ws/pipeline/stalled").await;
+    assert_eq!(healthy.frame().await.unwrap()["control"], "hello");
+    assert_eq!(
+        Arc::strong_count(&stream),
+        held + 2,
+        "each subscriber holds the log"
+    );
+    let healthy = tokio::spawn(healthy.rest());
     let mut large = progress(1);
     large.data = json!({ "text": "x".repeat(64 << 10) });
     for _ in 0..400 {
         context.emit(large.clone()).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    soon(async {
+        while Arc::strong_count(&stream) > held + 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     emit(&context, 1).await;
     let (frames, code) = healthy.await.unwrap();
     assert_eq!((seqs(&frames), code), ((1..=401).collect(), 1000));
