@@ -5,7 +5,6 @@ use std::fmt;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse as _, Response};
 use stepcast_core::event::EventType;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Epoch, Position, Seq, StepId};
@@ -41,9 +40,9 @@ impl Selection {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Selection {
-    type Rejection = Response;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let header = parts
             .headers
             .get("last-event-id")
@@ -77,8 +76,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
     }
 }
 
-fn bad(error: impl fmt::Display) -> Response {
-    Problem::new(StatusCode::BAD_REQUEST, error.to_string()).into_response()
+fn bad(error: impl fmt::Display) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, error.to_string())
 }
 
 /// Where a read begins.
