@@ -149,6 +149,11 @@ impl Executions {
         &self.0.fans
     }
 
+    /// How many connections are open, streams and plain requests alike.
+    pub fn connections(&self) -> usize {
+        self.0.sockets.len()
+    }
+
     /// The connections that are open.
     pub(crate) fn sockets(&self) -> &TaskTracker {
         &self.0.sockets

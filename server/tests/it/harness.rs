@@ -177,6 +177,16 @@ pub(crate) struct Ws(
 );
 
 impl Ws {
+    /// The next frame that is no ping.
+    pub(crate) async fn but_pings(&mut self) -> Value {
+        loop {
+            let frame = self.frame().await.unwrap();
+            if frame["control"] != "ping" {
+                return frame;
+            }
+        }
+    }
+
     /// The next JSON frame, or the close code.
     pub(crate) async fn frame(&mut self) -> Result<Value, u16> {
         loop {

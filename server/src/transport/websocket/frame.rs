@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn what_breaks_the_protocol_is_named() {
         let unmasked = [0x81, 1, b'x'];
-        let too_long = [[0x81, 0xff].as_slice(), &u64::MAX.to_be_bytes()].concat();
+        let too_long = [[0x81, 0xff].as_slice(), &u64::MAX.to_be_bytes(), &[0; 4]].concat();
         let mut fragments = client(0x01, &vec![b'x'; LARGEST]);
         fragments.extend(client(0x80, b"x"));
         let mut interleaved = client(0x01, b"x");
