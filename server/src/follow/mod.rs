@@ -21,6 +21,25 @@ use crate::clock::Clock;
 /// Follows one execution over one connection at a time; dropping it hangs up.
 ///
 /// It runs only while [`Follower::next`] is awaited: who reads slowly makes the server wait, and nothing piles up.
+///
+/// ```no_run
+/// use stepcast::follow::{Follower, Notice, Server};
+/// use stepcast_core::client::Config;
+///
+/// # async fn follow() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = Config::new("hello-1".parse()?);
+/// // what is stored comes ten times as fast as it happened; without a pace, as fast as it can
+/// config.pace = Some("10".parse()?);
+/// let mut follower = Follower::new(Server::new("http://127.0.0.1:8400")?, config);
+/// while let Some(notice) = follower.next().await {
+///     if let Notice::Event(event) = notice {
+///         println!("{} {}", event.seq, event.event_type);
+///     }
+/// }
+/// println!("{:?}", follower.state());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Follower {
     server: Server,

@@ -67,7 +67,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
             .or(after)
             .unwrap_or_default();
         let after = cursor.parse().map_err(bad)?;
-        let pace = pace.map(|text| text.parse().map_err(bad)).transpose()?;
+        let pace = match pace {
+            Some(text) => Some(text.parse().map_err(bad)?),
+            None => None,
+        };
         Ok(Self {
             after,
             filter,

@@ -189,7 +189,7 @@ async fn a_client_that_is_cut_comes_back_with_its_pace() {
                     }
                     Notice::State(State::Live { .. }) => panic!("live before the tail"),
                     Notice::State(_) => {}
-                    other => panic!("{other:?}"),
+                    notice @ (Notice::Gap { .. } | Notice::Reset { .. }) => panic!("{notice:?}"),
                 }
             }
             assert_eq!(relay.cut(), 1);
