@@ -42,6 +42,11 @@ impl Dialect {
     /// Writes frames; whether the connection is to be closed after them.
     pub(crate) fn encode(self, frames: &[Frame], out: &mut BytesMut) -> bool {
         let mut closes = None;
+        let sizes = frames.iter().map(|frame| match frame {
+            Frame::Event(record) => record.size(),
+            Frame::Control(_) | Frame::Close(_) => CONTROL,
+        });
+        out.reserve(sizes.sum());
         self.framed(out, |out| {
             for frame in frames {
                 match frame {
@@ -161,3 +166,6 @@ fn short(record: &Record) -> String {
     }
     short.to_string()
 }
+
+/// Room for a control frame; a longer one makes its own.
+const CONTROL: usize = 256;
