@@ -105,7 +105,11 @@ impl Connection {
                 self.feed.wait().await;
                 continue;
             }
-            let (mut chunk, mut open) = (BytesMut::new(), true);
+            let sizes = frames.iter().map(|frame| match frame {
+                Frame::Event(record) => record.sse_bytes().len(),
+                Frame::Control(_) | Frame::Close(_) => CONTROL,
+            });
+            let (mut chunk, mut open) = (BytesMut::with_capacity(sizes.sum()), true);
             for frame in frames {
                 match frame {
                     Frame::Event(record) => self.event(&mut chunk, &record),
@@ -119,16 +123,16 @@ impl Connection {
     }
 
     fn event(&self, chunk: &mut BytesMut, record: &Record) {
-        let id = record.cursor().to_string();
+        let id = || record.cursor().to_string();
         let mut text = String::new();
         match self.format {
             Format::Full => return chunk.put(record.sse_bytes()),
-            Format::Message => write_event(&mut text, None, record.json(), Some(&id)),
+            Format::Message => write_event(&mut text, None, record.json(), Some(&id())),
             Format::Short => write_event(
                 &mut text,
                 Some(record.event_type()),
                 &short(record),
-                Some(&id),
+                Some(&id()),
             ),
         }
         chunk.put(text.as_bytes());
@@ -164,3 +168,6 @@ fn short(record: &Record) -> String {
     }
     short.to_string()
 }
+
+/// Room for a control frame; a longer one makes its own.
+const CONTROL: usize = 256;
