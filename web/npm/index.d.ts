@@ -110,6 +110,7 @@ export interface RunView {
   steps: StepView[];
   paths: { from: string; to: string; condition: string | null; taken: number }[];
   checkpoints: number;
+  resumes: number;
   events: number;
   unknown: number;
   last_seq: number;

@@ -59,6 +59,8 @@ pub struct RunView {
     pub paths: Vec<PathView>,
     /// Checkpoints saved.
     pub checkpoints: u64,
+    /// How often it went on after it had stopped.
+    pub resumes: u64,
     /// Events folded.
     pub events: u64,
     /// Of these, the ones of a type or form that this build can make nothing of.
@@ -178,6 +180,7 @@ impl RunView {
     fn fold(&mut self, event: &StreamEvent) -> bool {
         let known = match &event.event_type {
             EventType::PipelineStart => self.start(event),
+            EventType::StepProgress if event.step_id.is_none() => self.take_run(event),
             EventType::StepStart
             | EventType::StepProgress
             | EventType::StepOutput
@@ -280,6 +283,18 @@ impl RunView {
             }
         }
         known
+    }
+
+    /// Takes what is said of the run as a whole while it is under way.
+    fn take_run(&mut self, event: &StreamEvent) -> bool {
+        let resumed = text_of(&event.data, "kind").is_some_and(|kind| kind == "resumed");
+        if resumed {
+            self.resumes = self.resumes.saturating_add(1);
+            for step in &mut self.steps {
+                step.cut_off();
+            }
+        }
+        resumed
     }
 
     fn finish(&mut self, event: &StreamEvent) {

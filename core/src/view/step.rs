@@ -161,6 +161,15 @@ impl StepView {
         };
     }
 
+    /// The run stopped while this was under way, and goes on: what the step said is void, and it begins again.
+    pub(super) fn cut_off(&mut self) {
+        if self.status != StepStatus::Pending && !self.status.is_ended() {
+            self.begin_attempt();
+            self.status = StepStatus::Pending;
+            self.started_at = None;
+        }
+    }
+
     /// How much of the step is done.
     pub(super) fn fraction(&self) -> f64 {
         if self.status.is_ended() {
@@ -177,10 +186,11 @@ impl StepView {
         if let Some(kind) = text_of(data, "kind") {
             self.kind = Some(kind);
         }
-        let again = self.iteration == 0 || self.status.is_ended();
-        let next = self.iteration.saturating_add(u64::from(again));
+        let another = self.iteration == 0 || self.status.is_ended();
+        let next = self.iteration.saturating_add(u64::from(another));
         let iteration = count_of(data, "iteration").unwrap_or(next);
-        if again || iteration > self.iteration {
+        let cut_off = self.status == StepStatus::Pending;
+        if another || cut_off || iteration > self.iteration {
             self.begin_iteration(iteration);
             self.started_at = at;
         } else {
@@ -266,7 +276,8 @@ impl StepView {
 
     /// A step that says something is under way, whether or not its beginning was seen.
     fn resume(&mut self, unseen: bool) {
-        if self.status == StepStatus::Retrying {
+        let cut_off = self.status == StepStatus::Pending && self.iteration > 0;
+        if cut_off || self.status == StepStatus::Retrying {
             self.begin_attempt();
         } else if self.iteration == 0 || (self.status.is_ended() && unseen) {
             self.begin_iteration(self.iteration.saturating_add(1));

@@ -32,6 +32,7 @@ impl Story {
         match (&event.event_type, step) {
             (EventType::PipelineStart, _) => lines.push(self.headline(view)),
             (EventType::StepProgress, Some(step)) => self.progress(step, &event.data, &mut lines),
+            (EventType::StepProgress, None) => lines.extend(self.resumed(&event.data)),
             (EventType::StepComplete | EventType::StepError, Some(step)) => {
                 self.flush(&step.id, &mut lines);
                 lines.push(self.ending(step));
@@ -114,6 +115,22 @@ impl Story {
             Some("fallback") => lines.push(format!("{} {id}: fallback", self.paint("33", "↷"))),
             Some(_) | None => {}
         }
+    }
+
+    /// That the run goes on after it had stopped: what steps were about to say is void.
+    fn resumed(&mut self, data: &Value) -> Option<String> {
+        if data.get("kind").and_then(Value::as_str) != Some("resumed") {
+            return None;
+        }
+        self.unfinished.clear();
+        let steps = data.get("steps").and_then(Value::as_array);
+        let steps = steps.into_iter().flatten().filter_map(Value::as_str);
+        let steps: Vec<String> = steps.map(clean).collect();
+        let mark = self.paint("33", "↻");
+        Some(format!(
+            "{mark} resumed; begins again: {}",
+            steps.join(", ")
+        ))
     }
 
     /// Takes streamed text, and tells what is whole of it. A line that grows long is broken at a space.
@@ -302,6 +319,24 @@ mod tests {
                 "✗ failed in 9.0 s, 1 of 2 steps completed",
                 "  step b: no",
             ]
+        );
+    }
+
+    #[test]
+    fn what_a_step_was_about_to_say_is_void_once_the_run_is_resumed() {
+        let token = |text: &str| json!({"kind": "token", "text": text});
+        let resumed = json!({"kind": "resumed", "reason": "restart", "steps": ["a"]});
+        let lines = tell_all(&[
+            (EventType::StepStart, Some("a"), json!({})),
+            (EventType::StepProgress, Some("a"), token("ha")),
+            (EventType::StepProgress, None, resumed),
+            (EventType::StepStart, Some("a"), json!({})),
+            (EventType::StepProgress, Some("a"), token("whole")),
+            (EventType::StepComplete, Some("a"), json!({})),
+        ]);
+        assert_eq!(
+            lines.get(..3).unwrap(),
+            ["↻ resumed; begins again: a", "  a │ whole", "✓ a"]
         );
     }
 

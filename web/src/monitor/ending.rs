@@ -72,6 +72,7 @@ fn so_far(view: &RunView, now: u64, connection: State) -> Told {
         .map(|ms| format!("for {}, ", words::elapsed(ms)))
         .unwrap_or_default();
     more.push_str(&words::counted(view.events, "event"));
+    more.push_str(&resumed(view));
     if view.events == 0 {
         "the first event will show here".clone_into(&mut more);
     }
@@ -79,6 +80,14 @@ fn so_far(view: &RunView, now: u64, connection: State) -> Told {
         status: run_status(view),
         words: capital(view.status_words()),
         more,
+    }
+}
+
+/// That it did not run in one go, where it did not.
+fn resumed(view: &RunView) -> String {
+    match view.resumes {
+        0 => String::new(),
+        times => format!(", resumed {}", words::counted(times, "time")),
     }
 }
 
@@ -97,6 +106,7 @@ fn tell(view: &RunView, connection: State) -> Option<Told> {
             None => String::new(),
         };
         more.push_str(&format!("with {}", words::counted(view.last_seq, "event")));
+        more.push_str(&resumed(view));
         // a hole that nobody announced does not exist: the client machine sees to that
         more.push_str(match view.missing {
             0 => ". Nothing is missing.",
@@ -143,5 +153,17 @@ mod tests {
         assert_eq!(so_far(&view, 0, State::Idle).words, "Not started");
         view.events = 3;
         assert!(tell(&view, State::Refused { status: 410 }).is_some());
+    }
+    #[test]
+    fn a_run_that_was_resumed_is_told_so() {
+        let mut view = RunView::default();
+        assert_eq!(resumed(&view), "");
+        view.events = 3;
+        assert_eq!(so_far(&view, 0, State::Idle).more, "3 events");
+        view.resumes = 1;
+        assert_eq!(
+            so_far(&view, 0, State::Idle).more,
+            "3 events, resumed 1 time"
+        );
     }
 }

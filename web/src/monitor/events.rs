@@ -285,6 +285,11 @@ fn progress_summary(data: &Value) -> Option<String> {
         }
         Some("token") => text("/text").map(|text| format!("“{text}”")),
         Some("log") => Some(format!("{}: {message}", text("/level").unwrap_or("log"))),
+        Some("resumed") => {
+            let steps = data.get("steps").and_then(Value::as_array);
+            let steps = steps.into_iter().flatten().filter_map(Value::as_str);
+            Some(format!("resumed: {}", steps.collect::<Vec<_>>().join(", ")))
+        }
         Some(kind @ ("retry" | "fallback")) => Some(format!(
             "{kind}: {}",
             text("/error/message").unwrap_or_default()
