@@ -7,7 +7,7 @@ use stepcast_core::event::EventType;
 use stepcast_core::id::{ExecutionId, Seq, StepId};
 use thiserror::Error;
 
-use crate::log::{Reader, Stream};
+use crate::log::{Along, Reader, Stream};
 use crate::subscriber::{Subscriber, SubscriberId, Subscribers};
 
 /// An event before the log has given it a place and a time.
@@ -155,11 +155,25 @@ impl StreamingContext {
     /// # Errors
     /// Where the execution has ended, or the log cannot be written.
     pub async fn emit(&self, draft: Draft) -> Result<Seq, EmitError> {
+        self.emit_all(&[draft], Along::default()).await
+    }
+
+    /// Adds all of these events, or none, with what comes along; the place of the last one, 0 where none is kept.
+    ///
+    /// # Errors
+    /// As [`StreamingContext::emit`].
+    pub async fn emit_all(&self, drafts: &[Draft], along: Along) -> Result<Seq, EmitError> {
         match &self.streaming {
-            Some(streaming) if !streaming.ends_only || draft.step_id.is_none() => {
-                streaming.stream.append(&draft).await
+            Some(streaming) if streaming.ends_only => {
+                let kept = drafts.iter().filter(|draft| draft.step_id.is_none());
+                let kept: Vec<Draft> = kept.cloned().collect();
+                if kept.is_empty() {
+                    return Ok(0);
+                }
+                streaming.stream.append_all(&kept, along).await
             }
-            Some(_) | None => Ok(0),
+            Some(streaming) => streaming.stream.append_all(drafts, along).await,
+            None => Ok(0),
         }
     }
 
@@ -191,12 +205,18 @@ impl StreamingContext {
     /// It runs as a task of its own. If it fails, panics or hangs, it is counted and removed, and nothing else
     /// notices. `None` where the context keeps nothing.
     pub fn subscribe(&self, subscriber: Box<dyn Subscriber>) -> Option<SubscriberId> {
+        self.subscribe_after(subscriber, 0)
+    }
+
+    /// Attaches a subscriber as [`StreamingContext::subscribe`] does; it sees what comes after this place.
+    pub fn subscribe_after(
+        &self,
+        subscriber: Box<dyn Subscriber>,
+        after: Seq,
+    ) -> Option<SubscriberId> {
         let streaming = self.streaming.as_ref()?;
-        Some(
-            streaming
-                .subscribers
-                .add(subscriber, Reader::new(streaming.stream.clone(), 0)),
-        )
+        let reader = Reader::new(streaming.stream.clone(), after);
+        Some(streaming.subscribers.add(subscriber, reader))
     }
 
     /// Detaches a subscriber; false where it is gone already.

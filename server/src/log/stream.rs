@@ -156,6 +156,11 @@ impl Stream {
         state.next > 1 || state.ended.is_some()
     }
 
+    /// Whether a checkpoint that comes along with events is kept.
+    pub fn keeps_checkpoints(&self) -> bool {
+        !self.store.commits_at_once()
+    }
+
     /// Holds so much of it in memory from the next event on.
     pub fn set_budget(&self, budget: Budget) {
         lock(&self.state).budget = budget;
@@ -183,6 +188,20 @@ impl Stream {
         drafts: &[Draft],
         along: Along,
     ) -> Result<Seq, EmitError> {
+        self.append_past(drafts, &[], along).await
+    }
+
+    /// [`Stream::append_all`] of a history that is copied: each event keeps the time at which it happened, in
+    /// milliseconds since 1970. Those without a time happen now.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn append_past(
+        self: &Arc<Self>,
+        drafts: &[Draft],
+        happened: &[u64],
+        along: Along,
+    ) -> Result<Seq, EmitError> {
         let Some((last, before)) = drafts.split_last() else {
             return Ok(lock(&self.state).next - 1);
         };
@@ -208,8 +227,9 @@ impl Stream {
                 let fits = state.uncommitted_bytes < state.budget.uncommitted_bytes;
                 if terminal || (fits && pool.has_room()) {
                     let now = unix_millis();
-                    for (draft, text) in drafts.iter().zip(&texts) {
-                        self.push(&mut state, draft, text, now);
+                    let at = happened.iter().copied().chain(std::iter::repeat(now));
+                    for ((draft, text), at) in drafts.iter().zip(&texts).zip(at) {
+                        self.push(&mut state, draft, text, at);
                     }
                     let seq = state.next - 1;
                     self.hand_over(&mut state, seq, along);

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The data of one branch.
@@ -27,18 +26,8 @@ struct Entry {
 }
 
 /// The executions a branch descends from, as a set of bits.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(transparent)]
-pub(crate) struct History(Vec<u64>);
-
-/// A branch's data with every value named by the execution that gave it.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct DataRecord {
-    fields: BTreeMap<String, (u32, u64)>,
-    outputs: BTreeMap<String, (u32, u64)>,
-    history: History,
-    last: Option<(u32, u64)>,
-}
+#[derive(Clone, Debug, Default)]
+struct History(Vec<u64>);
 
 impl Data {
     /// The data of a run that begins: its input, an object.
@@ -128,57 +117,6 @@ impl Data {
             ..Self::default()
         };
         plain.to_map()
-    }
-
-    /// Names every value by its execution, and puts the values into `results`.
-    pub(crate) fn to_record<'a>(&'a self, results: &mut BTreeMap<u32, &'a Value>) -> DataRecord {
-        let mut name = |entry: &'a Entry| {
-            results.insert(entry.by, &entry.source);
-            (entry.by, entry.order)
-        };
-        DataRecord {
-            fields: self
-                .fields
-                .iter()
-                .map(|(key, entry)| (key.to_string(), name(entry)))
-                .collect(),
-            outputs: self
-                .outputs
-                .iter()
-                .map(|(key, entry)| (key.to_string(), name(entry)))
-                .collect(),
-            last: self.last.as_ref().map(name),
-            history: self.history.clone(),
-        }
-    }
-
-    /// The data that a record names; none where `results` lacks a value.
-    pub(crate) fn from_record(
-        record: DataRecord,
-        results: &BTreeMap<u32, Arc<Value>>,
-    ) -> Option<Self> {
-        let entry = |(by, order): (u32, u64)| {
-            Some(Entry {
-                source: Arc::clone(results.get(&by)?),
-                by,
-                order,
-            })
-        };
-        let entries = |named: BTreeMap<String, (u32, u64)>| {
-            named
-                .into_iter()
-                .map(|(key, at)| Some((Arc::from(key), entry(at)?)))
-                .collect::<Option<BTreeMap<_, _>>>()
-        };
-        Some(Self {
-            fields: entries(record.fields)?,
-            outputs: entries(record.outputs)?,
-            history: record.history,
-            last: match record.last {
-                Some(at) => Some(entry(at)?),
-                None => None,
-            },
-        })
     }
 
     fn write_fields(&mut self, execution: u32, source: &Arc<Value>) {

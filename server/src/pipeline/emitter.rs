@@ -8,6 +8,7 @@ use stepcast_core::id::{Seq, StepId};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::{Draft, EmitError, StreamingContext};
+use crate::log::Along;
 
 /// Where a run's events go. A log that takes no more stops the run: nobody could learn how it went.
 #[derive(Debug)]
@@ -32,6 +33,13 @@ impl RunEmitter {
         }
     }
 
+    /// Whether a checkpoint is kept that comes along with events.
+    pub(crate) fn keeps_checkpoints(&self) -> bool {
+        self.context
+            .stream()
+            .is_some_and(|stream| stream.keeps_checkpoints())
+    }
+
     /// Whether fractions of progress are wanted.
     pub(crate) fn emits_progress(&self) -> bool {
         self.emit_progress
@@ -53,16 +61,21 @@ impl RunEmitter {
         step_id: Option<&StepId>,
         data: Value,
     ) -> Seq {
-        if self.broken.get().is_some() {
-            return 0;
-        }
         let draft = Draft {
             event_type,
             step_id: step_id.cloned(),
             data,
             metadata: None,
         };
-        match self.context.emit(draft).await {
+        self.emit_all(&[draft], Along::default()).await
+    }
+
+    /// Writes events with what comes along, or nothing of it; the place of the last, 0 where nothing is kept.
+    pub(crate) async fn emit_all(&self, drafts: &[Draft], along: Along) -> Seq {
+        if self.broken.get().is_some() {
+            return 0;
+        }
+        match self.context.emit_all(drafts, along).await {
             Ok(seq) => seq,
             Err(error) => {
                 tracing::error!(execution_id = self.execution_id(), %error, "the run stops");
@@ -82,15 +95,15 @@ impl RunEmitter {
 
 /// An output in the data of an event; where it is large, the place of the event that already holds it.
 pub(crate) fn put_output(data: &mut Map<String, Value>, output: &Value, seq: Seq) {
-    if seq > 0 && is_large(output) {
+    if seq > 0 && is_larger_than(output, REPEATED) {
         data.insert("output_seq".into(), seq.into());
     } else {
         data.insert("output".into(), output.clone());
     }
 }
 
-/// Whether the JSON text of a value has more than [`REPEATED`] bytes; stops counting there.
-fn is_large(value: &Value) -> bool {
+/// Whether the JSON text of a value has more than so many bytes, roughly; stops counting there.
+pub(super) fn is_larger_than(value: &Value, bytes: usize) -> bool {
     fn left(value: &Value, budget: usize) -> Option<usize> {
         let own = match value {
             Value::Null | Value::Bool(_) => 4,
@@ -106,7 +119,7 @@ fn is_large(value: &Value) -> bool {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(budget),
         }
     }
-    left(value, REPEATED).is_none()
+    left(value, bytes).is_none()
 }
 
 /// The largest output that `step_complete` repeats, in bytes.

@@ -35,19 +35,23 @@
 //! ```
 
 mod attempt;
+mod checkpoint;
 pub mod condition;
 pub mod data;
 pub mod definition;
 pub(crate) mod emitter;
+mod ending;
 pub mod graph;
 mod result;
 mod runner;
 pub mod scheduler;
 pub mod scope;
+mod settlement;
 mod state;
 pub mod template;
 
-pub use definition::{Pipeline, Problem};
+pub use checkpoint::{Restored, Saved, Unfit};
+pub use definition::{Pipeline, Problem, Recovery};
 pub use result::{RunResult, RunStatus, StepRecord, StepStatus};
-pub use runner::{RunOptions, run};
+pub use runner::{ResumeReason, RunOptions, resume, run};
 pub use state::RunState;

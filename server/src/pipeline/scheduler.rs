@@ -65,55 +65,33 @@ pub struct Advance {
 
 impl Scheduler {
     /// A run that has not begun.
-    pub fn new(
-        pipeline: Arc<Pipeline>,
-        input: Arc<Value>,
-        parameters: Map<String, Value>,
-        max_executions: u32,
-    ) -> Self {
+    pub fn new(pipeline: Arc<Pipeline>, input: Arc<Value>, parameters: Map<String, Value>) -> Self {
         let size = pipeline.steps().len();
         Self {
             state: RunState::new(size, input, parameters),
             running: BitSet::new(size),
             due: BitSet::new(size),
             pipeline,
-            max_executions,
+            max_executions: u32::MAX,
         }
     }
 
-    /// A run that goes on where `state` was taken: what was under way then is to be started again.
-    pub fn resume(
-        pipeline: Arc<Pipeline>,
-        state: RunState,
-        max_executions: u32,
-    ) -> (Self, Vec<Start>) {
-        let size = pipeline.steps().len();
-        let (mut running, mut due) = (BitSet::new(size), BitSet::new(size));
-        for under_way in state.running.values() {
-            running.insert(under_way.step);
-        }
-        for step in state.due.keys() {
-            due.insert(*step);
-        }
-        let starts = state
-            .running
-            .iter()
-            .map(|(execution, running)| Start {
-                execution: *execution,
-                step: running.step,
-                iteration: running.iteration,
-                delay: Duration::ZERO,
-                data: Arc::clone(&running.data),
-            })
-            .collect();
-        let scheduler = Self {
-            pipeline,
-            state,
-            running,
-            due,
-            max_executions,
-        };
-        (scheduler, starts)
+    /// Lets so many executions begin in all, from now on.
+    pub fn limit(&mut self, max_executions: u32) {
+        self.max_executions = max_executions;
+    }
+
+    /// What is under way, as it was started.
+    pub fn under_way(&self) -> Vec<Start> {
+        let running = self.state.running.iter();
+        let starts = running.map(|(execution, running)| Start {
+            execution: *execution,
+            step: running.step,
+            iteration: running.iteration,
+            delay: Duration::ZERO,
+            data: Arc::clone(&running.data),
+        });
+        starts.collect()
     }
 
     /// Begins the run with its first step.

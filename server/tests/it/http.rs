@@ -92,7 +92,7 @@ async fn a_viewer_can_be_there_before_the_run_starts() {
 }
 
 #[tokio::test]
-async fn a_pipeline_that_turns_streaming_off_keeps_its_start_and_its_end() {
+async fn a_pipeline_that_turns_streaming_off_keeps_its_start_its_checkpoints_and_its_end() {
     let server = Server::with(|_| {}).await;
     let mut body = start(0.0, "quiet");
     body["definition"]["streaming"] = json!({ "enabled": false });
@@ -102,7 +102,15 @@ async fn a_pipeline_that_turns_streaming_off_keeps_its_start_and_its_end() {
         .iter()
         .filter_map(|frame| frame["event_type"].as_str())
         .collect();
-    assert_eq!(events, ["pipeline_start", "pipeline_complete"]);
+    assert_eq!(
+        events,
+        [
+            "pipeline_start",
+            "checkpoint_saved",
+            "checkpoint_saved",
+            "pipeline_complete"
+        ]
+    );
     server.stop().await;
 }
 

@@ -20,6 +20,7 @@ mod incarnation;
 mod lifecycle;
 mod log;
 mod manners;
+mod pipeline_checkpoint;
 mod pipeline_condition;
 mod pipeline_definition;
 mod pipeline_events;

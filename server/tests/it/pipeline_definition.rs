@@ -1,8 +1,8 @@
 //! Loading pipelines: every spelling, every problem with its place.
 
 use serde_json::{Map, Value, json};
-use stepcast::pipeline::Pipeline;
 use stepcast::pipeline::definition::{InputSource, Problem};
+use stepcast::pipeline::{Pipeline, Recovery};
 use stepcast::step::StepRegistry;
 
 /// A registry with the classes named.
@@ -333,5 +333,29 @@ fn error_handling_of_a_step_overrides_that_of_the_pipeline() {
     assert_eq!(
         (streaming.buffer_size, streaming.flush_interval_ms),
         (Some(10), 100)
+    );
+}
+
+#[test]
+fn recovery_is_one_of_three_words() {
+    let mut definition = with_paths(&["a"], json!([]));
+    assert_eq!(load(&definition).unwrap().recovery(), Recovery::Auto);
+    for (word, meant) in [
+        ("auto", Recovery::Auto),
+        ("resume", Recovery::Resume),
+        ("interrupt", Recovery::Interrupt),
+    ] {
+        definition["recovery"] = word.into();
+        assert_eq!(load(&definition).unwrap().recovery(), meant);
+    }
+    definition["recovery"] = "resum".into();
+    assert_eq!(
+        problems(&definition),
+        ["$.recovery: `recovery` is `auto`, `resume` or `interrupt`; did you mean `resume`?"]
+    );
+    definition["recovery"] = true.into();
+    assert_eq!(
+        problems(&definition),
+        ["$.recovery: `recovery` is `auto`, `resume` or `interrupt`"]
     );
 }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 pub use flow::{PathDefinition, Target};
 pub use input::{InputDefinition, InputSource};
 pub use parameter::Parameter;
-pub use policy::{ErrorHandling, LoopConfig, Retry, Streaming};
+pub use policy::{ErrorHandling, LoopConfig, Recovery, Retry, Streaming};
 pub use problem::{Place, Problem, Problems};
 pub use reader::Fields;
 pub use schema::Schema;
@@ -42,6 +42,7 @@ pub struct Pipeline {
     output_schema: Option<Schema>,
     outputs: Option<Map<String, Value>>,
     loop_config: LoopConfig,
+    recovery: Recovery,
     streaming: Streaming,
     timeout: Option<Duration>,
     warnings: Vec<Problem>,
@@ -118,6 +119,11 @@ impl Pipeline {
     /// The limits of its loops.
     pub fn loop_config(&self) -> &LoopConfig {
         &self.loop_config
+    }
+
+    /// What happens to a run that the server's own end has cut off.
+    pub fn recovery(&self) -> Recovery {
+        self.recovery
     }
 
     /// The `streaming` block.
@@ -233,6 +239,11 @@ impl Pipeline {
             .map_or_else(LoopConfig::default, |value| {
                 LoopConfig::load(value, &root.key("loop_config"), problems)
             });
+        let recovery = fields
+            .value("recovery")
+            .map_or_else(Recovery::default, |value| {
+                Recovery::load(value, &root.key("recovery"), problems)
+            });
         let streaming = fields
             .value("streaming")
             .map_or_else(Streaming::default, |value| {
@@ -272,6 +283,7 @@ impl Pipeline {
             output_schema,
             outputs,
             loop_config,
+            recovery,
             streaming,
             timeout,
             warnings: Vec::new(),

@@ -40,6 +40,18 @@ pub struct Retry {
     pub retry_on: Vec<Category>,
 }
 
+/// What happens to a run that the server's own end has cut off.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Recovery {
+    /// It goes on where every step that was under way is idempotent, and is interrupted where one is not.
+    #[default]
+    Auto,
+    /// It goes on.
+    Resume,
+    /// It is interrupted.
+    Interrupt,
+}
+
 /// The limits of loops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoopConfig {
@@ -110,6 +122,23 @@ impl Default for Streaming {
             buffer_size: None,
             flush_interval_ms: 100,
         }
+    }
+}
+
+impl Recovery {
+    pub(super) fn load(value: &Value, place: &Place, problems: &mut Problems) -> Self {
+        let words = [
+            ("auto", Self::Auto),
+            ("resume", Self::Resume),
+            ("interrupt", Self::Interrupt),
+        ];
+        let word = value.as_str().unwrap_or_default();
+        if let Some((_, recovery)) = words.iter().find(|(known, _)| *known == word) {
+            return *recovery;
+        }
+        let message = "`recovery` is `auto`, `resume` or `interrupt`";
+        problems.unknown(place, message, word, words.map(|(word, _)| word));
+        Self::default()
     }
 }
 
