@@ -28,6 +28,7 @@ pub(crate) fn router(executions: Executions) -> Router {
             post(api::executions::start_created),
         )
         .route("/api/executions/{id}/cancel", post(api::executions::cancel))
+        .route("/api/executions/{id}/resume", post(api::executions::resume))
         .route("/api/executions/{id}/events", get(api::events::page))
         .route("/ws/pipeline/{execution_id}", get(websocket::open))
         .route("/stream/pipeline/{execution_id}", get(sse::open))

@@ -1,4 +1,4 @@
-//! `/api/executions`: start, list, show, cancel.
+//! `/api/executions`: start, list, show, cancel, resume.
 
 use axum::Json;
 use axum::extract::State;
@@ -79,11 +79,15 @@ pub(crate) async fn start(
         ),
     };
     let body = json!({ "execution_id": id, "status": status, "links": links(&id) });
+    Ok(created(&id, body))
+}
+
+fn created(id: &ExecutionId, body: Value) -> Response {
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/executions/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    Ok(response)
+    response
 }
 
 /// `POST /api/executions/{id}/start`
@@ -112,6 +116,22 @@ pub(crate) async fn cancel(
         Json(json!({ "execution_id": id, "cancelling": true })),
     )
         .into_response())
+}
+
+/// `POST /api/executions/{id}/resume`: a new execution, which goes on where this one stood.
+pub(crate) async fn resume(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let from: ExecutionId = id.parse()?;
+    let id = executions.resume(&from).await?;
+    let body = json!({
+        "execution_id": id,
+        "status": ExecutionStatus::Running,
+        "resumed_from": from,
+        "links": links(&id),
+    });
+    Ok(created(&id, body))
 }
 
 /// What `GET /api/executions` takes.
@@ -206,6 +226,7 @@ async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
         "earliest": row.earliest,
         "last_seq": row.last_seq,
         "progress": progress,
+        "resumed_from": row.resumed_from,
     })
 }
 
@@ -216,6 +237,7 @@ fn links(id: &ExecutionId) -> Value {
         "websocket": format!("/ws/pipeline/{id}"),
         "sse": format!("/stream/pipeline/{id}"),
         "cancel": format!("/api/executions/{id}/cancel"),
+        "resume": format!("/api/executions/{id}/resume"),
         "page": format!("/#/runs/{id}"),
     })
 }

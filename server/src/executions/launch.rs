@@ -18,7 +18,7 @@ use crate::clock::unix_millis;
 use crate::context::{Draft, StreamingContext};
 use crate::error::Problem;
 use crate::log::{ExecutionStatus, Stream};
-use crate::pipeline;
+use crate::pipeline::{self, Restored, ResumeReason};
 
 /// An execution that is being started, run or ended here; nobody else may meanwhile.
 pub(super) struct Claim {
@@ -33,15 +33,28 @@ impl Drop for Claim {
     }
 }
 
+/// Where a run begins.
+pub(super) enum Beginning {
+    /// With its first step.
+    New,
+    /// Where it stood.
+    Again(Box<Restored>, ResumeReason),
+}
+
 impl Executions {
     pub(super) fn claim(&self, stream: &Arc<Stream>) -> Result<Claim, Problem> {
+        if stream.has_begun() {
+            return Err(started());
+        }
+        self.hold(stream)
+    }
+
+    /// The claim to an execution, begun or not.
+    pub(super) fn hold(&self, stream: &Arc<Stream>) -> Result<Claim, Problem> {
         let (id, cancel) = (stream.id().clone(), CancellationToken::new());
         let mut runs = self.runs();
-        if stream.has_begun() || runs.contains_key(&id) {
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "The execution has been started already.",
-            ));
+        if runs.contains_key(&id) {
+            return Err(started());
         }
         let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
         let running = Running {
@@ -63,33 +76,58 @@ impl Executions {
         slot: OwnedSemaphorePermit,
     ) -> Result<(), Problem> {
         let claim = self.claim(&stream)?;
-        stream.set_budget(self.budget(&prepared.pipeline));
-        let (key, now) = (stream.key(), unix_millis());
-        self.storing(move |log| log.store().set_status(key, ExecutionStatus::Running, now))
-            .await?;
+        self.set_running(&stream).await?;
         let this = self.clone();
         self.0.tasks.spawn(async move {
-            let context = StreamingContext::new(stream);
-            let context = if prepared.pipeline.streaming().enabled {
-                context
-            } else {
-                context.ends_only()
-            };
-            context.subscribe(Box::new(this.0.metrics.clone()));
-            let options = this.options(&prepared, claim.cancel.clone());
-            let run = pipeline::run(prepared.pipeline, prepared.input, context.clone(), options);
-            tokio::select! {
-                biased;
-                () = this.0.stopping.cancelled() => {}
-                result = AssertUnwindSafe(run).catch_unwind() => {
-                    let status = result.ok().map(|result| result.status);
-                    tracing::info!(execution_id = %claim.id, ?status, "run ended");
-                    this.close(&context).await;
-                }
-            }
-            drop((claim, slot));
+            this.run(stream, prepared, Beginning::New, claim).await;
+            drop(slot);
         });
         Ok(())
+    }
+
+    pub(super) async fn set_running(&self, stream: &Arc<Stream>) -> Result<(), Problem> {
+        let (key, now) = (stream.key(), unix_millis());
+        self.storing(move |log| log.store().set_status(key, ExecutionStatus::Running, now))
+            .await
+    }
+
+    /// Runs to the end, or until the server stops.
+    pub(super) async fn run(
+        &self,
+        stream: Arc<Stream>,
+        prepared: Prepared,
+        beginning: Beginning,
+        claim: Claim,
+    ) {
+        stream.set_budget(self.budget(&prepared.pipeline));
+        let seen = stream.tail().last_seq;
+        let context = StreamingContext::new(stream);
+        let context = if prepared.pipeline.streaming().enabled {
+            context
+        } else {
+            context.ends_only()
+        };
+        context.subscribe_after(Box::new(self.0.metrics.clone()), seen);
+        let options = self.options(&prepared, claim.cancel.clone());
+        let (pipeline, input) = (prepared.pipeline, prepared.input);
+        let here = context.clone();
+        let run = async {
+            match beginning {
+                Beginning::New => pipeline::run(pipeline, input, here, options).await,
+                Beginning::Again(restored, reason) => {
+                    pipeline::resume(*restored, reason, here, options).await
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.0.stopping.cancelled() => {}
+            result = AssertUnwindSafe(run).catch_unwind() => {
+                let status = result.ok().map(|result| result.status);
+                tracing::info!(execution_id = %claim.id, ?status, "run ended");
+                self.close(&context).await;
+            }
+        }
     }
 
     /// Every execution ends with exactly one terminal event: where the run could not write its own, this one is
@@ -114,6 +152,13 @@ impl Executions {
             () = self.0.stopping.cancelled() => {}
         }
     }
+}
+
+fn started() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "The execution has been started already.",
+    )
 }
 
 pub(super) fn terminal_error(reason: &str, message: &str, duration_ms: u64) -> Draft {

@@ -1,8 +1,11 @@
 //! Executions: created, started, watched, cancelled, and ended honestly whatever happens.
 
 mod folded;
+mod history;
 mod launch;
 mod prepare;
+mod recover;
+mod resume;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +22,6 @@ use self::launch::terminal_error;
 pub(crate) use self::prepare::flaws;
 pub use self::prepare::{Definition, Request};
 use crate::catalog::Catalog;
-use crate::clock::unix_millis;
 use crate::config::Config;
 use crate::context::StreamingContext;
 use crate::error::Problem;
@@ -49,7 +51,7 @@ struct Inner {
     fans: Fans,
     /// One for each run that may be under way, blocking ones too.
     slots: Arc<Semaphore>,
-    /// Set when the process stops: runs are abandoned, and end as `interrupted` at the next start.
+    /// Set when the process stops: runs are abandoned, and the next start goes on with them or ends them.
     stopping: CancellationToken,
 }
 
@@ -60,7 +62,7 @@ struct Running {
 }
 
 impl Executions {
-    /// Executions over this log. What a former process left unended is ended: nothing of it runs any more.
+    /// Executions over this log. What a former process left unended goes on where it may, and is ended where not.
     ///
     /// # Errors
     /// Where the log cannot be read or written.
@@ -86,32 +88,8 @@ impl Executions {
             stopping,
         };
         let executions = Self(Arc::new(inner));
-        executions.interrupt_unended().await?;
+        executions.go_on().await?;
         Ok(executions)
-    }
-
-    async fn interrupt_unended(&self) -> Result<(), StoreError> {
-        let statuses = vec![ExecutionStatus::Running, ExecutionStatus::Waiting];
-        for row in self.0.log.store().list(&ListQuery {
-            limit: usize::MAX,
-            before: None,
-            statuses,
-        })? {
-            let Some(stream) = self.0.log.open(&row.id)? else {
-                continue;
-            };
-            let message = "The server stopped while the pipeline was running.";
-            let end = terminal_error(
-                "interrupted",
-                message,
-                unix_millis().saturating_sub(row.started_at.unwrap_or(row.created_at)),
-            );
-            match stream.append(&end).await {
-                Ok(_) => tracing::info!(execution_id = %row.id, "ended as interrupted"),
-                Err(error) => tracing::error!(execution_id = %row.id, %error, "could not be ended"),
-            }
-        }
-        Ok(())
     }
 
     /// The log.
@@ -172,7 +150,7 @@ impl Executions {
     pub async fn create(&self, request: Request) -> Result<ExecutionId, Problem> {
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let prepared = self.prepare(request.pipeline, request.input)?;
-        self.enter(&id, &prepared).await?;
+        self.enter(&id, &prepared, None).await?;
         Ok(id)
     }
 
@@ -186,7 +164,7 @@ impl Executions {
         let prepared = self.prepare(request.pipeline, request.input)?;
         let this = self.clone();
         self.detached(async move {
-            let stream = this.enter(&id, &prepared).await?;
+            let stream = this.enter(&id, &prepared, None).await?;
             this.launch(stream, prepared, slot).await?;
             Ok(id)
         })
@@ -200,23 +178,7 @@ impl Executions {
     pub async fn start(&self, id: &ExecutionId) -> Result<(), Problem> {
         let slot = self.slot()?;
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
-        let (definition, input) = self
-            .0
-            .log
-            .store()
-            .origin(row.key.key)?
-            .ok_or_else(Problem::unknown_execution)?;
-        let input = input.as_object().cloned().unwrap_or_default();
-        let of = self
-            .0
-            .catalog
-            .find(&row.pipeline)
-            .filter(|stored| stored.definition.as_ref() == Ok(&definition));
-        let folder = match of {
-            Some(stored) => stored.folder,
-            None => self.inline_folder()?,
-        };
-        let prepared = self.prepare_definition(definition, row.pipeline, folder, input)?;
+        let prepared = self.prepare_again(&row)?;
         let stream = self
             .0
             .log

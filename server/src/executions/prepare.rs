@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Executions;
 use crate::clock::unix_millis;
 use crate::error::{Flaw, Problem};
-use crate::log::{Budget, NewExecution, StoreError, Stream};
+use crate::log::{Budget, ExecutionRow, NewExecution, StoreError, Stream};
 use crate::pipeline::{self, Pipeline, RunOptions};
 
 /// What to run.
@@ -103,6 +103,23 @@ impl Executions {
         })
     }
 
+    /// What an execution that is known was created with, whatever the catalog holds by now.
+    pub(super) fn prepare_again(&self, row: &ExecutionRow) -> Result<Prepared, Problem> {
+        let origin = self.0.log.store().origin(row.key.key)?;
+        let (definition, input) = origin.ok_or_else(Problem::unknown_execution)?;
+        let input = input.as_object().cloned().unwrap_or_default();
+        let of = self
+            .0
+            .catalog
+            .find(&row.pipeline)
+            .filter(|stored| stored.definition.as_ref() == Ok(&definition));
+        let folder = match of {
+            Some(stored) => stored.folder,
+            None => self.inline_folder()?,
+        };
+        self.prepare_definition(definition, row.pipeline.clone(), folder, input)
+    }
+
     /// Where a definition that is in no folder finds its files: in the catalog's, or in an empty one where there is none.
     pub(super) fn inline_folder(&self) -> Result<PathBuf, Problem> {
         let catalog = self.0.catalog.folder();
@@ -131,6 +148,7 @@ impl Executions {
         &self,
         id: &ExecutionId,
         prepared: &Prepared,
+        resumed_from: Option<ExecutionId>,
     ) -> Result<Arc<Stream>, Problem> {
         let budget = self.budget(&prepared.pipeline);
         let new = NewExecution {
@@ -140,7 +158,7 @@ impl Executions {
             input: Value::Object(prepared.input.clone()),
             created_at: unix_millis(),
             lease_ms: None,
-            resumed_from: None,
+            resumed_from,
         };
         self.storing(move |log| log.create(&new, budget)).await
     }

@@ -12,13 +12,14 @@ use tokio::process::{Child, Command};
 
 use crate::harness::soon;
 
-struct Process {
+/// `stepcast serve` in a process of its own.
+pub(crate) struct Process {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Process {
-    async fn start(data_dir: &Path, listen: &str) -> Self {
+    pub(crate) async fn start(data_dir: &Path, listen: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_stepcast"))
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(data_dir)
@@ -37,9 +38,26 @@ impl Process {
     }
 
     /// SIGKILL: nothing in the process has a say.
-    async fn kill(mut self) -> String {
+    pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
         self.address
+    }
+
+    /// SIGTERM: it stops as it should.
+    pub(crate) async fn terminate(mut self) -> String {
+        let id = self.child.id().unwrap().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await;
+        assert!(told.unwrap().success());
+        assert!(soon(self.child.wait()).await.unwrap().success());
+        self.address
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let url = format!("http://{}{path}", self.address);
+        let request = reqwest::Client::new().post(url).json(body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
     }
 }
 
