@@ -23,7 +23,8 @@ n=$(printf '%s' "$given" | sed 's/.*"iteration":\([0-9]*\).*/\1/')
 echo "{id}.$n" >> "{}"
 echo '{{"token":"half "}}'
 sleep 0.1
-while [ ! -e "{}" ]; do sleep 0.05; done
+i=0
+while [ ! -e "{}" ] && [ $i -lt 600 ]; do sleep 0.05; i=$((i+1)); done
 echo '{{"token":"whole"}}'
 printf '{{"output":{{"n":%s}}}}\n' "$n""#,
         book.display(),
