@@ -67,6 +67,7 @@ impl Executions {
         let (key, now) = (stream.key(), unix_millis());
         self.storing(move |log| log.store().set_status(key, ExecutionStatus::Running, now))
             .await?;
+        self.was_started(&claim.id);
         let this = self.clone();
         self.0.tasks.spawn(async move {
             let context = StreamingContext::new(stream);

@@ -12,13 +12,13 @@ use tokio::process::{Child, Command};
 
 use crate::harness::soon;
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Process {
-    async fn start(data_dir: &Path, listen: &str) -> Self {
+    pub(crate) async fn start(data_dir: &Path, listen: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_stepcast"))
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(data_dir)
@@ -37,7 +37,7 @@ impl Process {
     }
 
     /// SIGKILL: nothing in the process has a say.
-    async fn kill(mut self) -> String {
+    pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
         self.address
     }
