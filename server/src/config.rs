@@ -55,6 +55,19 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// Runs under way at once; more are refused with 429.
     pub max_running: usize,
+    /// Executions created and not started yet, at once; more are refused with 429.
+    pub max_created: usize,
+    /// One that was created and is not started within this time ends as `timeout`, in seconds; 0 for no limit.
+    pub start_within_seconds: u64,
+    /// Executions of producers elsewhere that have not ended, at once; more are refused with 429.
+    pub max_external: usize,
+    /// How long a producer elsewhere may be silent where it names no time of its own, in milliseconds.
+    pub lease_ms: u64,
+    /// The largest event that a producer elsewhere may send, in bytes of JSON.
+    pub max_event_bytes: usize,
+    /// Events a second that producers elsewhere may add to one execution, and the most in one request of JSON; 0 for
+    /// no limit.
+    pub max_events_per_second: u32,
     /// Step executions in one run, loops counted each time.
     pub max_steps: usize,
     /// The longest run, in seconds; 0 for no limit.
@@ -82,6 +95,12 @@ impl Default for Config {
             memory_budget_bytes: MEMORY_BUDGET,
             max_body_bytes: 10 << 20,
             max_running: 256,
+            max_created: 1_000,
+            start_within_seconds: 3_600,
+            max_external: 10_000,
+            lease_ms: 60_000,
+            max_event_bytes: 1 << 20,
+            max_events_per_second: 20_000,
             max_steps: 10_000,
             run_timeout_seconds: 0,
             shutdown_grace_ms: 5_000,
@@ -187,9 +206,18 @@ impl Config {
         if self.max_steps == 0 || self.max_running == 0 {
             return value("max_steps", "must be at least 1, and max_running too");
         }
+        if !LEASE_MS.contains(&self.lease_ms) {
+            return value("lease_ms", "must be from 100 to 86400000");
+        }
+        if self.max_event_bytes < 1_000 {
+            return value("max_event_bytes", "must be at least 1000");
+        }
         Ok(())
     }
 }
+
+/// What a lease may be: longer than a network's hiccup, shorter than what people forget.
+pub(crate) const LEASE_MS: std::ops::RangeInclusive<u64> = 100..=86_400_000;
 
 #[cfg(test)]
 mod tests {

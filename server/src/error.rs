@@ -1,9 +1,10 @@
 //! The one place where an error becomes a response: RFC 9457 problem documents.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use stepcast_core::id::IdError;
 
 use crate::context::EmitError;
@@ -31,8 +32,10 @@ pub struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Flaw>,
+    #[serde(flatten)]
+    members: Map<String, Value>,
     #[serde(skip)]
-    retry_after: Option<u64>,
+    headers: HeaderMap,
 }
 
 impl Problem {
@@ -45,7 +48,8 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
-            retry_after: None,
+            members: Map::new(),
+            headers: HeaderMap::new(),
         }
     }
 
@@ -67,10 +71,22 @@ impl Problem {
 
     /// Come back later.
     pub fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
-        Self {
-            retry_after: Some(retry_after_seconds),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
-        }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .header(header::RETRY_AFTER, retry_after_seconds)
+    }
+
+    /// Says one more thing that a program can read.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// Says it in a header of the response.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.insert(name, value.into());
+        self
     }
 
     /// The HTTP status.
@@ -85,19 +101,17 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
+        let own = std::mem::take(&mut self.headers);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
+        headers.extend(own);
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
         response
     }
 }

@@ -29,7 +29,14 @@ pub(crate) fn router(executions: Executions) -> Router {
         )
         .route("/api/executions/{id}/cancel", post(api::executions::cancel))
         .route("/api/executions/{id}/resume", post(api::executions::resume))
-        .route("/api/executions/{id}/events", get(api::events::page))
+        .route(
+            "/api/executions/{id}/events",
+            get(api::events::page).post(api::ingest::events),
+        )
+        .route(
+            "/api/executions/{id}/heartbeat",
+            post(api::ingest::heartbeat),
+        )
         .route("/ws/pipeline/{execution_id}", get(websocket::open))
         .route("/stream/pipeline/{execution_id}", get(sse::open))
         .fallback(get(assets::serve))

@@ -16,17 +16,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let json = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    "The request body is larger than the setting max_body_bytes allows.".to_owned()
-                } else {
-                    rejection.body_text()
-                };
-                Problem::new(rejection.status(), detail).into_response()
-            })?;
+        let json = media_type(request.headers()) == "application/json";
+        let bytes = read(request, state).await.map_err(Problem::into_response)?;
         // Asking for the type keeps pages of other origins out: a browser sends it across origins only after asking.
         if !json && !bytes.is_empty() {
             let detail = "Send the body as Content-Type: application/json.";
@@ -43,11 +34,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// The whole body, where it is not too large.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| {
+            let detail = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                "The request body is larger than the setting max_body_bytes allows.".to_owned()
+            } else {
+                rejection.body_text()
+            };
+            Problem::new(rejection.status(), detail)
+        })
+}
+
+/// What the body is said to be, without parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let mime = content_type.split(';').next().unwrap_or_default().trim();
-    mime.eq_ignore_ascii_case("application/json")
+    mime.to_ascii_lowercase()
 }

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 use stepcast_core::time::Timestamp;
 
+use super::announce::Described;
 use super::body::Body;
 use super::parts::{Path, Query};
 use crate::error::Problem;
@@ -19,7 +20,7 @@ use crate::log::{ExecutionRow, ExecutionStatus, ListQuery};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Start {
-    /// A stored pipeline's name; this or `definition`.
+    /// A stored pipeline's name; this or `definition`. With the mode `external` any name.
     pipeline: Option<String>,
     /// A pipeline's definition.
     definition: Option<Value>,
@@ -28,6 +29,11 @@ pub(crate) struct Start {
     execution_id: Option<String>,
     #[serde(default)]
     mode: Mode,
+    description: Option<String>,
+    version: Option<String>,
+    steps: Option<Value>,
+    paths: Option<Value>,
+    lease_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -40,13 +46,44 @@ enum Mode {
     Create,
     /// Run it to its end, keep no log, and answer with the result.
     Blocking,
+    /// Make it known; a program elsewhere runs it, and posts its events. `pipeline` is any name.
+    External,
 }
 
 /// `POST /api/executions`
 pub(crate) async fn start(
     State(executions): State<Executions>,
-    Body(start): Body<Start>,
+    headers: HeaderMap,
+    Body(mut start): Body<Start>,
 ) -> Result<Response, Problem> {
+    let described = Described {
+        description: start.description.take(),
+        version: start.version.take(),
+        steps: start.steps.take(),
+        paths: start.paths.take(),
+        lease_ms: start.lease_ms.take(),
+    };
+    if start.mode != Mode::External {
+        described.must_be_absent()?;
+    }
+    match start.mode {
+        Mode::External => announce(&executions, start, described, &headers).await,
+        Mode::Blocking => {
+            let (id, result) = executions.run_blocking(request(start)?).await?;
+            Ok(Json(json!({ "execution_id": id, "result": result })).into_response())
+        }
+        Mode::Create => {
+            let id = executions.create(request(start)?).await?;
+            Ok(created(&id, ExecutionStatus::Pending))
+        }
+        Mode::Stream => {
+            let id = executions.create_and_start(request(start)?).await?;
+            Ok(created(&id, ExecutionStatus::Running))
+        }
+    }
+}
+
+fn request(start: Start) -> Result<Request, Problem> {
     let pipeline = match (start.pipeline, start.definition) {
         (Some(name), None) => Definition::Stored(name),
         (None, Some(definition)) => Definition::Inline(definition),
@@ -57,33 +94,60 @@ pub(crate) async fn start(
             ));
         }
     };
-    let execution_id = start
-        .execution_id
-        .as_deref()
-        .map(str::parse::<ExecutionId>)
-        .transpose()?;
-    let request = Request {
+    Ok(Request {
         pipeline,
         input: start.input,
-        execution_id,
-    };
-    let (id, status) = match start.mode {
-        Mode::Blocking => {
-            let (id, result) = executions.run_blocking(request).await?;
-            return Ok(Json(json!({ "execution_id": id, "result": result })).into_response());
-        }
-        Mode::Create => (executions.create(request).await?, ExecutionStatus::Pending),
-        Mode::Stream => (
-            executions.create_and_start(request).await?,
-            ExecutionStatus::Running,
-        ),
-    };
-    let body = json!({ "execution_id": id, "status": status, "links": links(&id) });
-    Ok(created(&id, body))
+        execution_id: parsed_id(start.execution_id.as_deref())?,
+    })
 }
 
-fn created(id: &ExecutionId, body: Value) -> Response {
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+fn created(id: &ExecutionId, status: ExecutionStatus) -> Response {
+    let body = json!({ "execution_id": id, "status": status, "links": links(id) });
+    located(id, StatusCode::CREATED, body)
+}
+
+/// An execution of a producer elsewhere: 201, or 200 where the same request made it before.
+async fn announce(
+    executions: &Executions,
+    start: Start,
+    described: Described,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let (Some(name), None) = (start.pipeline, start.definition) else {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "Give `pipeline`, any name, and `steps` if you like; this server has no use for a definition that it does not run.",
+        ));
+    };
+    let id = parsed_id(start.execution_id.as_deref())?;
+    let announcement = described.announcement(name, start.input, id, headers)?;
+    let (row, new) = executions.announce(announcement).await?;
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut links = links(&row.id);
+    if let Some(links) = links.as_object_mut() {
+        let heartbeat = format!("/api/executions/{}/heartbeat", row.id);
+        links.insert("heartbeat".to_owned(), heartbeat.into());
+    }
+    let body = json!({
+        "execution_id": row.id,
+        "status": row.status,
+        "lease_ms": row.lease_ms,
+        "last_seq": row.last_seq,
+        "links": links,
+    });
+    Ok(located(&row.id, status, body))
+}
+
+fn parsed_id(text: Option<&str>) -> Result<Option<ExecutionId>, Problem> {
+    Ok(text.map(str::parse).transpose()?)
+}
+
+fn located(id: &ExecutionId, status: StatusCode, body: Value) -> Response {
+    let mut response = (status, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/executions/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -131,7 +195,7 @@ pub(crate) async fn resume(
         "resumed_from": from,
         "links": links(&id),
     });
-    Ok(created(&id, body))
+    Ok(located(&id, StatusCode::CREATED, body))
 }
 
 /// What `GET /api/executions` takes.
@@ -227,6 +291,8 @@ async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
         "last_seq": row.last_seq,
         "progress": progress,
         "resumed_from": row.resumed_from,
+        "external": row.lease_ms.is_some(),
+        "lease_ms": row.lease_ms,
     })
 }
 

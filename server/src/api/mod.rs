@@ -1,8 +1,14 @@
 //! The HTTP API: handlers take a request apart, call [`crate::executions::Executions`], and put an answer together.
 
+mod announce;
 pub(crate) mod body;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod health;
+mod incoming;
+pub(crate) mod ingest;
+mod intake;
+mod lines;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
+mod producer;

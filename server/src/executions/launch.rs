@@ -77,6 +77,7 @@ impl Executions {
     ) -> Result<(), Problem> {
         let claim = self.claim(&stream)?;
         self.set_running(&stream).await?;
+        self.was_started(&claim.id);
         let this = self.clone();
         self.0.tasks.spawn(async move {
             this.run(stream, prepared, Beginning::New, claim).await;

@@ -1,10 +1,16 @@
 //! Executions: created, started, watched, cancelled, and ended honestly whatever happens.
 
+mod expiry;
+mod external;
 mod folded;
+mod gate;
 mod history;
 mod launch;
+mod leases;
 mod prepare;
+mod producer;
 mod recover;
+mod refusal;
 mod resume;
 
 use std::collections::HashMap;
@@ -17,10 +23,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::external::Announcement;
+use self::external::External;
 use self::folded::Folded;
+pub use self::gate::{Receipt, Unit};
 use self::launch::terminal_error;
 pub(crate) use self::prepare::flaws;
 pub use self::prepare::{Definition, Request};
+pub use self::producer::Producer;
+pub use self::refusal::Refusal;
+pub(crate) use self::refusal::{
+    PRODUCER_EPOCH, PRODUCER_SEQ, STREAM_CLOSED, STREAM_NEXT_OFFSET, cursor_value,
+};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::context::StreamingContext;
@@ -44,6 +58,7 @@ struct Inner {
     metrics: MetricsSubscriber,
     /// Executions under way in this process.
     running: Mutex<HashMap<ExecutionId, Running>>,
+    external: External,
     tasks: TaskTracker,
     /// Connections, those that have left HTTP too.
     sockets: TaskTracker,
@@ -82,6 +97,7 @@ impl Executions {
             config,
             metrics: MetricsSubscriber::default(),
             running: Mutex::default(),
+            external: External::default(),
             tasks: TaskTracker::new(),
             sockets: TaskTracker::new(),
             slots: Arc::new(Semaphore::new(slots)),
@@ -89,6 +105,7 @@ impl Executions {
         };
         let executions = Self(Arc::new(inner));
         executions.go_on().await?;
+        executions.watch_leases();
         Ok(executions)
     }
 
@@ -146,12 +163,19 @@ impl Executions {
     /// Checks a request, and makes its execution known. It waits for [`Executions::start`].
     ///
     /// # Errors
-    /// 404 for an unknown pipeline, 409 for an id that is taken, 422 for a pipeline or an input that does not validate.
+    /// 404 for an unknown pipeline, 409 for an id that is taken, 422 for a pipeline or an input that does not
+    /// validate, 429 where too many wait already.
     pub async fn create(&self, request: Request) -> Result<ExecutionId, Problem> {
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let prepared = self.prepare(request.pipeline, request.input)?;
-        self.enter(&id, &prepared, None).await?;
-        Ok(id)
+        let this = self.clone();
+        self.detached(async move {
+            let place = this.waiting_place()?;
+            this.enter(&id, &prepared, None).await?;
+            this.await_start(place, &id);
+            Ok(id)
+        })
+        .await
     }
 
     /// [`Executions::create`] and start.
@@ -178,6 +202,12 @@ impl Executions {
     pub async fn start(&self, id: &ExecutionId) -> Result<(), Problem> {
         let slot = self.slot()?;
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
+        if row.lease_ms.is_some() {
+            return Err(Problem::new(
+                axum::http::StatusCode::CONFLICT,
+                "A producer elsewhere runs this execution: it starts with its first event.",
+            ));
+        }
         let prepared = self.prepare_again(&row)?;
         let stream = self
             .0
@@ -220,6 +250,9 @@ impl Executions {
             return Ok(());
         }
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
+        if row.lease_ms.is_some() {
+            return self.cancel_external(id).await;
+        }
         let stream = self
             .0
             .log
@@ -248,6 +281,7 @@ impl Executions {
                 0,
             ))
             .await?;
+        self.was_started(id);
         Ok(())
     }
 
@@ -278,8 +312,7 @@ impl Executions {
     /// # Errors
     /// Where the log cannot be read.
     pub async fn view(&self, id: &ExecutionId) -> Result<Option<RunView>, StoreError> {
-        let running = self.runs().get(id).map(|running| running.view.clone());
-        if let Some(folded) = running {
+        if let Some(folded) = self.folded(id) {
             let mut folded = folded.lock().await;
             folded.advance().await?;
             return Ok(Some(folded.view.clone()));
@@ -294,7 +327,7 @@ impl Executions {
 
     /// The overall progress of an execution under way in this process, 0 to 1.
     pub async fn progress(&self, id: &ExecutionId) -> Option<f64> {
-        let folded = self.runs().get(id)?.view.clone();
+        let folded = self.folded(id)?;
         let mut folded = folded.lock().await;
         folded.advance().await.ok()?;
         Some(folded.view.progress())
@@ -312,6 +345,11 @@ impl Executions {
         {
             tracing::error!("the log could not be closed");
         }
+    }
+
+    fn folded(&self, id: &ExecutionId) -> Option<Arc<tokio::sync::Mutex<Folded>>> {
+        let running = self.runs().get(id).map(|running| running.view.clone());
+        running.or_else(|| self.external_view(id))
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<ExecutionId, Running>> {

@@ -17,14 +17,18 @@ use crate::pipeline::{Pipeline, Recovery, ResumeReason, Saved};
 impl Executions {
     /// Goes on with what may go on, and ends the rest.
     pub(super) async fn go_on(&self) -> Result<(), StoreError> {
-        let statuses = vec![ExecutionStatus::Running, ExecutionStatus::Waiting];
+        let statuses = vec![
+            ExecutionStatus::Pending,
+            ExecutionStatus::Running,
+            ExecutionStatus::Waiting,
+        ];
         for row in self.0.log.store().list(&ListQuery {
             limit: usize::MAX,
             before: None,
             statuses,
         })? {
-            if row.lease_ms.is_some() {
-                // its producer is elsewhere, and did not stop with this server
+            // what waits for a start, or for a producer elsewhere, did not stop with this server
+            if self.adopt(&row) {
                 continue;
             }
             let Some(stream) = self.0.log.open(&row.id)? else {

@@ -161,6 +161,22 @@ impl Stream {
         !self.store.commits_at_once()
     }
 
+    /// How it ended, committed or not: nothing can be added any more.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        lock(&self.state).ended.clone()
+    }
+
+    /// Whether producers are told that an event is kept before it is committed.
+    pub(crate) fn settles_early(&self) -> bool {
+        self.store.acknowledges_early()
+    }
+
+    /// Where a subscriber stands that has seen all that is committed.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let (epoch, seq) = (self.key.epoch, self.tail().last_seq);
+        Cursor { epoch, seq }
+    }
+
     /// Holds so much of it in memory from the next event on.
     pub fn set_budget(&self, budget: Budget) {
         lock(&self.state).budget = budget;

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Subscriber, SubscriberError};
+use crate::context::Draft;
 use crate::log::Record;
 
 /// Adds to counters that many executions may share.
@@ -69,29 +71,42 @@ impl MetricsSubscriber {
     }
 }
 
+impl MetricsSubscriber {
+    /// Counts an event that is about to be kept.
+    pub(crate) fn count_draft(&self, draft: &Draft) {
+        self.count(draft.event_type.as_str(), || is_retry(&draft.data));
+    }
+
+    fn count(&self, event_type: &str, retry: impl FnOnce() -> bool) {
+        let counters = &self.0;
+        let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        add(&counters.events);
+        match event_type {
+            "step_complete" => add(&counters.steps_completed),
+            "step_error" => add(&counters.steps_failed),
+            "pipeline_complete" => add(&counters.runs_completed),
+            "pipeline_error" => add(&counters.runs_failed),
+            "step_progress" if retry() => add(&counters.retries),
+            _ => 0,
+        };
+    }
+}
+
+fn is_retry(data: &Value) -> bool {
+    data.get("kind").is_some_and(|kind| kind == "retry")
+}
+
 impl Subscriber for MetricsSubscriber {
     fn name(&self) -> &'static str {
         "metrics"
     }
 
     fn on_event<'a>(&'a mut self, event: &'a Record) -> BoxFuture<'a, Result<(), SubscriberError>> {
-        let counters = &self.0;
-        let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
-        add(&counters.events);
-        match event.event_type() {
-            "step_complete" => add(&counters.steps_completed),
-            "step_error" => add(&counters.steps_failed),
-            "pipeline_complete" => add(&counters.runs_completed),
-            "pipeline_error" => add(&counters.runs_failed),
-            // Retries are rare and tokens are not: only what can be one is parsed.
-            "step_progress" if event.json().contains(r#""kind":"retry""#) => {
-                let retry = event
-                    .parse()
-                    .is_ok_and(|event| event.data.get("kind").is_some_and(|kind| kind == "retry"));
-                if retry { add(&counters.retries) } else { 0 }
-            }
-            _ => 0,
-        };
+        // Retries are rare and tokens are not: only what can be one is parsed.
+        self.count(event.event_type(), || {
+            event.json().contains(r#""kind":"retry""#)
+                && event.parse().is_ok_and(|event| is_retry(&event.data))
+        });
         async { Ok(()) }.boxed()
     }
 }

@@ -20,9 +20,15 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(data_dir: &Path, listen: &str) -> Self {
+        Self::with(data_dir, listen, &[]).await
+    }
+
+    /// With these settings, as variables.
+    pub(crate) async fn with(data_dir: &Path, listen: &str, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_stepcast"))
             .args(["serve", "--listen", listen, "--data-dir"])
             .arg(data_dir)
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)

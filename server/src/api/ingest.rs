@@ -1,0 +1,112 @@
+//! `POST /api/executions/{id}/events` and `…/heartbeat`: what a producer elsewhere says of its execution.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use stepcast_core::id::{Cursor, ExecutionId};
+
+use super::body;
+use super::incoming::Expected;
+use super::intake::Intake;
+use super::parts::Path;
+use super::producer::{self, FromProducer};
+use crate::error::Problem;
+use crate::executions::{
+    Executions, PRODUCER_EPOCH, PRODUCER_SEQ, Producer, Receipt, STREAM_CLOSED, STREAM_NEXT_OFFSET,
+    Unit, cursor_value,
+};
+use crate::log::{ExecutionStatus, Stream};
+
+/// Takes events: one or an array as JSON, or a stream of lines.
+pub(crate) async fn events(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+    FromProducer(producer): FromProducer,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id: ExecutionId = id.parse()?;
+    let stream = executions.external(&id)?;
+    match body::media_type(request.headers()).as_str() {
+        "application/json" => {
+            let body = body::read(request, &executions).await?;
+            let receipt = take_body(&executions, &id, producer.as_ref(), &body).await?;
+            stream.settled(receipt.last).await?;
+            Ok(answer(&stream, &receipt))
+        }
+        "application/x-ndjson" => {
+            let intake = Intake::new(executions, stream, producer);
+            intake.run(request.into_body()).await
+        }
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Send events as Content-Type: application/json, or application/x-ndjson for one a line.",
+        )),
+    }
+}
+
+async fn take_body(
+    executions: &Executions,
+    id: &ExecutionId,
+    producer: Option<&Producer>,
+    body: &[u8],
+) -> Result<Receipt, Problem> {
+    let expected = Expected {
+        execution_id: id,
+        max_event_bytes: executions.config().max_event_bytes,
+    };
+    let mut drafts = expected.body(body)?;
+    let taken = executions.take(id, &mut drafts, producer, Unit::Request);
+    Ok(taken.await?)
+}
+
+/// What is told of events that are kept: 200, or 204 where all were kept before.
+pub(super) fn answer(stream: &Stream, receipt: &Receipt) -> Response {
+    let ended = stream.ended();
+    let status = ended.as_ref().map_or(ExecutionStatus::Running, |ended| {
+        ExecutionStatus::of_end(ended.reason)
+    });
+    let mut response = if receipt.taken == 0 && receipt.seen > 0 {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        let body = json!({
+            "execution_id": stream.id(),
+            "taken": receipt.taken,
+            "seen": receipt.seen,
+            "last_seq": receipt.last,
+            "status": status,
+        });
+        Json(body).into_response()
+    };
+    let headers = response.headers_mut();
+    if let Some((epoch, seq)) = receipt.mark {
+        headers.insert(PRODUCER_EPOCH, epoch.into());
+        headers.insert(PRODUCER_SEQ, seq.into());
+    }
+    let (epoch, seq) = (stream.epoch(), receipt.last);
+    headers.insert(STREAM_NEXT_OFFSET, cursor_value(Cursor { epoch, seq }));
+    if ended.is_some() {
+        headers.insert(STREAM_CLOSED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// The producer lives: its lease begins anew.
+pub(crate) async fn heartbeat(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let id: ExecutionId = id.parse()?;
+    let (name, epoch) = (producer::name(&headers)?, producer::epoch(&headers)?);
+    let row = executions
+        .heartbeat(&id, name.as_deref().zip(epoch))
+        .await?;
+    Ok(Json(json!({
+        "execution_id": id,
+        "status": row.status,
+        "lease_ms": row.lease_ms,
+        "last_seq": row.last_seq,
+    })))
+}
