@@ -24,6 +24,7 @@ async fn rules_2_4_5_and_6_hold_however_often_the_server_is_killed() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let kills = number("STEPCAST_KILLS").map_or(KILLS, |kills: u64| kills.try_into().unwrap());
     let seed = number("STEPCAST_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let _already = rustls::crypto::ring::default_provider().install_default();
     println!("STEPCAST_SEED={seed} STEPCAST_KILLS={kills}");
     let lanes: Vec<_> = (0..LANES as u64)
         .map(|lane| tokio::spawn(Lane::new(seed ^ lane).run(kills.div_ceil(LANES))))
