@@ -106,6 +106,10 @@ pub(super) async fn read(stream: &Arc<Stream>, after: Seq, max: usize) -> Result
             page.records = tokio::task::spawn_blocking(read)
                 .await
                 .map_err(|error| StoreError::Damaged(error.to_string()))??;
+            // The store is ahead of the tail for a moment. Who was given more than the tail tells could come back
+            // with a cursor that is past it.
+            let told = stream.tail().last_seq;
+            page.records.retain(|record| record.seq() <= told);
         }
     }
     let first = page

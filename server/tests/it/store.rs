@@ -33,11 +33,23 @@ fn rule_4_a_data_directory_has_one_process_at_a_time() {
     assert!(open(directory.path()).is_ok(), "closed, it is free again");
 }
 
-/// Stops in the first `find` between reading the row and giving it.
+/// Where a call stops, once: it says that it has come there, and waits to be let go.
+type Pause = Mutex<Option<(Sender<()>, Receiver<()>)>>;
+
+fn stop_at(pause: &Pause, longest: Duration) {
+    let pause = pause.lock().unwrap().take();
+    if let Some((reached, go_on)) = pause {
+        reached.send(()).unwrap();
+        let _meanwhile = go_on.recv_timeout(longest);
+    }
+}
+
+/// Stops in one `find` between reading the row and giving it, and in one `commit` when all is committed.
 #[derive(Debug)]
 struct Slow {
     store: SqliteStore,
-    pause: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+    find: Pause,
+    commit: Pause,
 }
 
 impl Store for Slow {
@@ -48,7 +60,9 @@ impl Store for Slow {
         self.store.create(new)
     }
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
-        self.store.commit(batches)
+        let committed = self.store.commit(batches);
+        stop_at(&self.commit, Duration::from_secs(20));
+        committed
     }
     fn set_status(&self, key: i64, status: ExecutionStatus, at: u64) -> Result<(), StoreError> {
         self.store.set_status(key, status, at)
@@ -64,11 +78,7 @@ impl Store for Slow {
     }
     fn find(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
         let found = self.store.find(id);
-        let pause = self.pause.lock().unwrap().take();
-        if let Some((reached, go_on)) = pause {
-            reached.send(()).unwrap();
-            let _meanwhile = go_on.recv_timeout(Duration::from_millis(500));
-        }
+        stop_at(&self.find, Duration::from_millis(500));
         found
     }
     fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError> {
@@ -91,8 +101,13 @@ async fn rule_1_a_stream_opened_while_another_comes_and_goes_knows_all_of_it() {
     let (reached, at_pause) = channel();
     let (resume, go_on) = channel();
     let store = open(directory.path()).unwrap();
-    let pause = Mutex::new(Some((reached, go_on)));
-    let log = Arc::new(Log::new(Arc::new(Slow { store, pause })));
+    let find = Mutex::new(Some((reached, go_on)));
+    let commit = Pause::default();
+    let log = Arc::new(Log::new(Arc::new(Slow {
+        store,
+        find,
+        commit,
+    })));
     drop(log.create(&new_execution("e"), Budget::default()).unwrap());
     let id: ExecutionId = "e".parse().unwrap();
     let viewer = std::thread::spawn({
@@ -124,6 +139,42 @@ async fn rule_1_a_stream_opened_while_another_comes_and_goes_knows_all_of_it() {
     assert_eq!(seen.tail().last_seq, 4);
     let page = Reader::new(seen, 0).read(10).await.unwrap();
     assert_eq!(page.records.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_2_nobody_is_given_what_the_tail_does_not_tell_yet() {
+    let directory = tempfile::tempdir().unwrap();
+    let slow = Arc::new(Slow {
+        store: open(directory.path()).unwrap(),
+        find: Pause::default(),
+        commit: Pause::default(),
+    });
+    let log = Log::new(slow.clone());
+    let small = Budget {
+        events: 1,
+        ..Budget::default()
+    };
+    let stream = log.create(&new_execution("e"), small).unwrap();
+    for n in 1..=3 {
+        stream.append(&progress(n)).await.unwrap();
+    }
+    soon(stream.watch().wait_for(|tail| tail.last_seq == 3))
+        .await
+        .unwrap();
+    let (reached, at_pause) = channel();
+    let (resume, go_on) = channel();
+    *slow.commit.lock().unwrap() = Some((reached, go_on));
+    stream.append(&progress(4)).await.unwrap();
+    tokio::task::spawn_blocking(move || at_pause.recv().unwrap())
+        .await
+        .unwrap();
+    // the fourth is in the database, and not yet told
+    let mut reader = Reader::new(stream.clone(), 0);
+    let page = reader.read(10).await.unwrap();
+    assert_eq!((page.records.len(), stream.tail().last_seq), (3, 3));
+    resume.send(()).unwrap();
+    soon(reader.grown()).await;
+    assert_eq!(reader.read(10).await.unwrap().records[0].seq(), 4);
 }
 
 #[tokio::test]
