@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stepcast::follow::{Follower, Notice, Server as Target};
 use stepcast_core::client::Config as ClientConfig;
+use tokio::sync::watch;
 
 use crate::harness::soon;
 use crate::process::Process;
@@ -104,13 +105,20 @@ impl Lane {
             if round % 4 == 0 {
                 self.start_run(&process.address, round).await;
             }
-            let life = Duration::from_micros(self.dice.u64(0..150_000));
+            let life = Duration::from_micros(self.dice.u64(0..100_000));
+            let (answered, mut first) = watch::channel(0);
             let producing = tokio::spawn(produce(
                 process.address.clone(),
                 name.clone(),
                 self.producer.clone(),
+                answered,
             ));
-            let watching = tokio::spawn(watch(process.address.clone(), name, self.seen.clone()));
+            let watching = tokio::spawn(look(process.address.clone(), name, self.seen.clone()));
+            // most die at work, some before they have begun
+            if round % 8 > 0 {
+                let begun = soon(first.wait_for(|answers| *answers > 0)).await;
+                assert!(begun.is_ok(), "the producer gave up");
+            }
             tokio::time::sleep(life).await;
             listen = process.kill().await;
             let producer = soon(producing).await.unwrap();
@@ -210,7 +218,12 @@ fn pipeline() -> Value {
 }
 
 /// Sends notes until the server is gone; what it has acknowledged by then.
-async fn produce(address: String, name: String, mut producer: Producer) -> Producer {
+async fn produce(
+    address: String,
+    name: String,
+    mut producer: Producer,
+    answered: watch::Sender<u64>,
+) -> Producer {
     let client = reqwest::Client::new();
     let url = format!("http://{address}/api/executions");
     if producer.seq == 0 {
@@ -237,7 +250,10 @@ async fn produce(address: String, name: String, mut producer: Producer) -> Produ
             return producer;
         };
         match answer.status().as_u16() {
-            200 | 204 => producer.seq += 1,
+            200 | 204 => {
+                producer.seq += 1;
+                answered.send_modify(|answers| *answers += 1);
+            }
             other => panic!("{other}: {}", answer.text().await.unwrap()),
         }
     }
@@ -245,7 +261,7 @@ async fn produce(address: String, name: String, mut producer: Producer) -> Produ
 }
 
 /// Follows an execution from its start, and remembers all that is shown.
-async fn watch(address: String, name: String, seen: Seen) {
+async fn look(address: String, name: String, seen: Seen) {
     let config = ClientConfig::new(name.parse().unwrap());
     let mut follower = Follower::new(Target::new(&address).unwrap(), config);
     while let Some(notice) = follower.next().await {
