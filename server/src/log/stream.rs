@@ -199,9 +199,8 @@ impl Stream {
         drafts: &[Draft],
         along: Along,
     ) -> Result<Seq, EmitError> {
-        let (last, before) = match drafts.split_last() {
-            Some(split) => split,
-            None => return Ok(lock(&self.state).next - 1),
+        let Some((last, before)) = drafts.split_last() else {
+            return Ok(lock(&self.state).next - 1);
         };
         if before.iter().any(|draft| draft.event_type.is_terminal()) {
             return Err(EmitError::Ended);
