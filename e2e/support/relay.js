@@ -3,8 +3,11 @@
 import { once } from "node:events";
 import net from "node:net";
 
-export async function startRelay(t, targetPort) {
+// With `loses`, each answer of that many is lost with its connection, though the server has given it.
+export async function startRelay(t, targetPort, { loses = 0 } = {}) {
   const pairs = new Set();
+  let answers = 0;
+  let lost = 0;
   let refusing = false;
   let accepted = 0;
   const relay = net.createServer((near) => {
@@ -26,7 +29,20 @@ export async function startRelay(t, targetPort) {
       socket.on("close", end);
     }
     near.pipe(far);
-    far.pipe(near);
+    if (!loses) {
+      far.pipe(near);
+      return;
+    }
+    far.on("data", (data) => {
+      answers += 1;
+      if (answers % loses === 0) {
+        lost += 1;
+        near.resetAndDestroy();
+        far.destroy();
+      } else {
+        near.write(data);
+      }
+    });
   });
   relay.listen(0, "127.0.0.1");
   await once(relay, "listening");
@@ -50,5 +66,6 @@ export async function startRelay(t, targetPort) {
       refusing = yes;
     },
     accepted: () => accepted,
+    lost: () => lost,
   };
 }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
@@ -26,9 +27,9 @@ const of = (events, type, step) => events.filter((event) => event.event_type ===
 const output = (events) => events.at(-1).data.output;
 
 test("every example validates without a warning", async () => {
-  const folders = (await readdir(EXAMPLES, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  assert.ok(folders.length >= 3);
-  for (const { name } of folders) {
+  const names = (await readdir(EXAMPLES)).filter((name) => existsSync(path.join(EXAMPLES, name, "pipeline.json")));
+  assert.ok(names.length >= 3);
+  for (const name of names) {
     const told = await stepcast("validate", path.join("examples", name, "pipeline.json"));
     assert.match(told, /fine/);
     assert.doesNotMatch(told, /warning/i);

@@ -33,6 +33,13 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Flaw>,
     #[serde(flatten)]
+    more: Option<Box<More>>,
+}
+
+/// What few problems have: apart, so that a result that can fail stays small.
+#[derive(Clone, Debug, Default, Serialize)]
+struct More {
+    #[serde(flatten)]
     members: Map<String, Value>,
     #[serde(skip)]
     headers: HeaderMap,
@@ -48,8 +55,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
-            members: Map::new(),
-            headers: HeaderMap::new(),
+            more: None,
         }
     }
 
@@ -78,14 +84,16 @@ impl Problem {
     /// Says one more thing that a program can read.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(member.to_owned(), value.into());
+        let more = self.more.get_or_insert_default();
+        more.members.insert(member.to_owned(), value.into());
         self
     }
 
     /// Says it in a header of the response.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
-        self.headers.insert(name, value.into());
+        let more = self.more.get_or_insert_default();
+        more.headers.insert(name, value.into());
         self
     }
 
@@ -103,10 +111,13 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let own = std::mem::take(&mut self.headers);
+        let own = self
+            .more
+            .as_mut()
+            .map(|more| std::mem::take(&mut more.headers));
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.extend(own);
+        headers.extend(own.unwrap_or_default());
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),

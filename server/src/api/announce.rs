@@ -121,7 +121,9 @@ fn step(value: Value) -> Option<Value> {
             members.entry("kind").or_insert_with(|| "external".into());
             Some(members.into())
         }
-        _ => None,
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+            None
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The end of executions that nobody runs here: cancelled by a viewer, or nothing more was heard of them.
+//! The end of executions of which nothing more was heard: a producer that is gone, a run that nobody started.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,19 +123,6 @@ impl Executions {
         if ended {
             leases.end(id);
             tracing::info!(execution_id = %id, ?awaited, "ended: nothing more was heard of it");
-        }
-        Ok(())
-    }
-
-    /// Ends an execution of a producer elsewhere as `cancelled`; the producer learns it with its next request.
-    pub(super) async fn cancel_external(&self, id: &ExecutionId) -> Result<(), Problem> {
-        let gate = self.gate(id)?;
-        let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
-        let age = unix_millis().saturating_sub(row.started_at.unwrap_or(row.created_at));
-        let end = terminal_error("cancelled", "Cancelled by a viewer.", age);
-        let ended = gate.end(|| true, &end).await?;
-        if let Some(seq) = ended {
-            gate.stream.settled(seq).await?;
         }
         Ok(())
     }

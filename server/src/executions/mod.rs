@@ -1,5 +1,6 @@
 //! Executions: created, started, watched, cancelled, and ended honestly whatever happens.
 
+mod cancel;
 mod expiry;
 mod external;
 mod folded;
@@ -238,51 +239,6 @@ impl Executions {
             id,
             pipeline::run(prepared.pipeline, prepared.input, context, options).await,
         ))
-    }
-
-    /// Asks a run to end as `cancelled`. One that waits to be started ends at once.
-    ///
-    /// # Errors
-    /// 404 where there is none, 409 where it has ended.
-    pub async fn cancel(&self, id: &ExecutionId) -> Result<(), Problem> {
-        if let Some(running) = self.runs().get(id) {
-            running.cancel.cancel();
-            return Ok(());
-        }
-        let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
-        if row.lease_ms.is_some() {
-            return self.cancel_external(id).await;
-        }
-        let stream = self
-            .0
-            .log
-            .open(id)?
-            .ok_or_else(Problem::unknown_execution)?;
-        let ended = || {
-            Problem::new(
-                axum::http::StatusCode::CONFLICT,
-                "The execution has ended already.",
-            )
-        };
-        if row.status != ExecutionStatus::Pending {
-            return Err(ended());
-        }
-        let Ok(_claim) = self.claim(&stream) else {
-            // started or cancelled since the first look
-            let runs = self.runs();
-            let running = runs.get(id).ok_or_else(ended)?;
-            running.cancel.cancel();
-            return Ok(());
-        };
-        stream
-            .append(&terminal_error(
-                "cancelled",
-                "Cancelled before it was started.",
-                0,
-            ))
-            .await?;
-        self.was_started(id);
-        Ok(())
     }
 
     /// One execution, as the store knows it; `last_seq` is the live one.

@@ -56,9 +56,11 @@ fn links_between_pages_lead_somewhere() {
     for name in [
         "README.md",
         "examples/README.md",
+        "examples/producers/README.md",
         "docs/configuration.md",
         "docs/frontend.md",
         "docs/pipelines.md",
+        "docs/producers.md",
         "docs/protocol.md",
         "docs/testing.md",
     ] {
