@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::log::{Durability, MEMORY_BUDGET};
+use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 
 /// Where the log lives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -51,6 +52,22 @@ pub struct Config {
     /// Bytes of events held in memory, all executions together. Past it each execution keeps its share, and readers
     /// of older events read the store.
     pub memory_budget_bytes: usize,
+    /// Executions go so long after their end, in seconds; 0 for no limit.
+    pub retention_age_seconds: u64,
+    /// So many executions that have ended stay, the newest ends first; 0 for no limit.
+    pub retention_executions: u64,
+    /// The oldest executions that have ended go while the database uses more bytes; 0 for no limit.
+    pub retention_bytes: u64,
+    /// So many events of one execution stay, under way or not; 0 for no limit.
+    pub retention_execution_events: u64,
+    /// So many bytes of one execution's events stay, under way or not; 0 for no limit.
+    pub retention_execution_bytes: u64,
+    /// How often these limits are looked at, in milliseconds.
+    pub retention_interval_ms: u64,
+    /// The database grows no larger: what is emitted past it is refused until there is room; 0 for no limit.
+    pub max_log_bytes: u64,
+    /// Whether all of the database is looked at before it is served.
+    pub check_at_start: bool,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Runs under way at once; more are refused with 429.
@@ -93,6 +110,14 @@ impl Default for Config {
             buffer_size: 1_000,
             buffer_bytes: 4 << 20,
             memory_budget_bytes: MEMORY_BUDGET,
+            retention_age_seconds: 0,
+            retention_executions: 0,
+            retention_bytes: 0,
+            retention_execution_events: 0,
+            retention_execution_bytes: 0,
+            retention_interval_ms: 10_000,
+            max_log_bytes: 0,
+            check_at_start: true,
             max_body_bytes: 10 << 20,
             max_running: 256,
             max_created: 1_000,
@@ -171,6 +196,28 @@ impl Config {
         Ok(config)
     }
 
+    /// What the log keeps.
+    pub fn retention(&self) -> Retention {
+        let limit = |value: u64| (value > 0).then_some(value);
+        Retention {
+            age: limit(self.retention_age_seconds).map(Duration::from_secs),
+            executions: limit(self.retention_executions),
+            bytes: limit(self.retention_bytes),
+            execution_events: limit(self.retention_execution_events),
+            execution_bytes: limit(self.retention_execution_bytes),
+            interval: Duration::from_millis(self.retention_interval_ms),
+        }
+    }
+
+    /// How its database is opened.
+    pub fn sqlite(&self) -> SqliteOptions {
+        SqliteOptions {
+            durability: self.durability,
+            max_bytes: (self.max_log_bytes > 0).then_some(self.max_log_bytes),
+            check: self.check_at_start,
+        }
+    }
+
     /// Whether every value is in its range.
     ///
     /// # Errors
@@ -202,6 +249,15 @@ impl Config {
         }
         if self.memory_budget_bytes < 1 << 20 {
             return value("memory_budget_bytes", "must be at least 1048576");
+        }
+        if !(100..=86_400_000).contains(&self.retention_interval_ms) {
+            return value("retention_interval_ms", "must be from 100 to 86400000");
+        }
+        if (1..1 << 20).contains(&self.max_log_bytes) {
+            return value(
+                "max_log_bytes",
+                "must be 0, for no limit, or at least 1048576",
+            );
         }
         if self.max_steps == 0 || self.max_running == 0 {
             return value("max_steps", "must be at least 1, and max_running too");

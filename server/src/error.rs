@@ -141,6 +141,15 @@ impl From<StoreError> for Problem {
                 "An execution with this id exists already.",
             );
         }
+        if matches!(error, StoreError::UnderWay) {
+            return Self::new(
+                StatusCode::CONFLICT,
+                "The execution has not ended. POST /api/executions/{id}/cancel ends it.",
+            );
+        }
+        if matches!(error, StoreError::Full(_)) {
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, full(&error.to_string()));
+        }
         tracing::error!(%error, "the log failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -154,10 +163,13 @@ impl From<EmitError> for Problem {
         match error {
             EmitError::EventType => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
             EmitError::Ended => Self::new(StatusCode::CONFLICT, "The execution has ended."),
-            EmitError::Store(_) => Self::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                "The log cannot take more events at present.",
-            ),
+            EmitError::Store(failure) => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, full(&failure))
+            }
         }
     }
+}
+
+fn full(failure: &str) -> String {
+    format!("The log cannot take more at present: {failure}.")
 }

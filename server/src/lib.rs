@@ -58,9 +58,10 @@ pub enum RunError {
 pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, RunError> {
     let store: Arc<dyn Store> = match config.store {
         StoreKind::Memory => Arc::new(MemoryStore::new()),
-        StoreKind::Sqlite => Arc::new(SqliteStore::open(&config.data_dir, config.durability)?),
+        StoreKind::Sqlite => Arc::new(SqliteStore::open_with(&config.data_dir, config.sqlite())?),
     };
     let log = Log::with_memory_budget(store, config.memory_budget_bytes);
+    log.set_retention(config.retention());
     Ok(Executions::recover(log, registry, config).await?)
 }
 

@@ -22,7 +22,10 @@ pub(crate) fn router(executions: Executions) -> Router {
             "/api/executions",
             get(api::executions::list).post(api::executions::start),
         )
-        .route("/api/executions/{id}", get(api::executions::show))
+        .route(
+            "/api/executions/{id}",
+            get(api::executions::show).delete(api::executions::remove),
+        )
         .route(
             "/api/executions/{id}/start",
             post(api::executions::start_created),

@@ -198,6 +198,15 @@ pub(crate) async fn resume(
     Ok(located(&id, StatusCode::CREATED, body))
 }
 
+/// `DELETE /api/executions/{id}`: takes away one that has ended, with all its events.
+pub(crate) async fn remove(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    executions.delete(&id.parse()?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// What `GET /api/executions` takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
-//! The command line: `serve`, `run`, `tail`, `validate`.
+//! The command line: `serve`, `run`, `tail`, `validate`, `log`.
 
 mod bars;
+mod log;
 mod run;
 mod screen;
 mod serve;
@@ -12,6 +13,7 @@ mod validate;
 mod words;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +53,8 @@ enum Command {
     Tail(tail::Tail),
     /// Check a pipeline without running it
     Validate(validate::Validate),
+    /// Look after the log in a data folder
+    Log(log::Log),
 }
 
 /// How a command ended; its number is the process's exit code.
@@ -117,6 +121,9 @@ enum CliError {
     /// The log failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What was to be taken in was not, or not all of it.
+    #[error("{}: {}", .0.display(), .1)]
+    Import(PathBuf, StoreError),
     /// The terminal or the pipe failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -130,7 +137,9 @@ impl CliError {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Usage(_) | Self::Refused(_) | Self::Config(_) => Outcome::Usage,
-            Self::Failed(_) | Self::Server(_) | Self::Store(_) | Self::Io(_) => Outcome::Failed,
+            Self::Failed(_) | Self::Server(_) | Self::Store(_) | Self::Import(..) | Self::Io(_) => {
+                Outcome::Failed
+            }
             Self::Killed => Outcome::Cancelled,
         }
     }
@@ -144,6 +153,7 @@ impl Cli {
             Command::Run(run) => run.run().await,
             Command::Tail(tail) => tail.run().await,
             Command::Validate(validate) => validate.run(),
+            Command::Log(log) => log.run(),
         };
         match result {
             Ok(outcome) => outcome,
@@ -165,9 +175,16 @@ impl Cli {
     pub fn default_log(&self) -> &'static str {
         match self.command {
             Command::Serve(_) => "info",
+            Command::Log(_) => "warn",
             Command::Run(_) | Command::Tail(_) | Command::Validate(_) => "error",
         }
     }
+}
+
+/// The environment's variables that are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[cfg(test)]
@@ -180,7 +197,7 @@ mod tests {
     fn the_command_line_is_well_formed_and_every_command_has_examples() {
         let mut command = Cli::command();
         command.clone().debug_assert();
-        for name in ["serve", "run", "tail", "validate"] {
+        for name in ["serve", "run", "tail", "validate", "log"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

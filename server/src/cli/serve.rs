@@ -60,10 +60,7 @@ enum Kept {
 impl Serve {
     /// Serves until it is told to stop.
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        let config = self.over(Config::load(self.config.as_deref(), variables)?)?;
+        let config = self.over(Config::load(self.config.as_deref(), super::variables())?)?;
         let listener = TcpListener::bind(config.listen).await.map_err(|error| {
             CliError::Usage(format!("cannot listen on {}: {error}", config.listen))
         })?;

@@ -137,7 +137,13 @@ impl Executions {
         let Some(stream) = context.stream() else {
             return;
         };
-        let lost = terminal_error("failed", "The run ended without saying how.", 0);
+        let message = match stream.last_failure() {
+            Some(failure) => {
+                format!("The run was stopped, since its events could not be kept: {failure}.")
+            }
+            None => "The run ended without saying how.".to_owned(),
+        };
+        let lost = terminal_error("failed", &message, 0);
         if stream.append(&lost).await.is_ok() {
             tracing::error!(execution_id = %stream.id(), "a run ended without its terminal event");
         }

@@ -28,7 +28,6 @@ pub use self::external::Announcement;
 use self::external::External;
 use self::folded::Folded;
 pub use self::gate::{Receipt, Unit};
-use self::launch::terminal_error;
 pub(crate) use self::prepare::flaws;
 pub use self::prepare::{Definition, Request};
 pub use self::producer::Producer;
@@ -40,7 +39,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::context::StreamingContext;
 use crate::error::Problem;
-use crate::log::{ExecutionRow, ExecutionStatus, ListQuery, Log, StoreError};
+use crate::log::{ExecutionRow, ListQuery, Log, StoreError};
 use crate::pipeline::{self, RunResult};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
@@ -239,6 +238,18 @@ impl Executions {
             id,
             pipeline::run(prepared.pipeline, prepared.input, context, options).await,
         ))
+    }
+
+    /// Takes an execution that has ended away, with all its events.
+    ///
+    /// # Errors
+    /// 404 where there is none, 409 where it has not ended.
+    pub async fn delete(&self, id: &ExecutionId) -> Result<(), Problem> {
+        let id = id.clone();
+        match self.storing(move |log| log.delete(&id)).await? {
+            true => Ok(()),
+            false => Err(Problem::unknown_execution()),
+        }
     }
 
     /// One execution, as the store knows it; `last_seq` is the live one.

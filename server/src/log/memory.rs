@@ -14,22 +14,28 @@ use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 use super::{KEPT_IN_MEMORY, lock};
 
 /// Executions by number, with what each was started with.
-type Rows = BTreeMap<i64, (ExecutionRow, Value, Value)>;
+type ByKey = BTreeMap<i64, (ExecutionRow, Value, Value)>;
+
+#[derive(Debug)]
+struct Rows {
+    /// Raised when an execution goes: an id used again is not taken for the same.
+    epoch: Epoch,
+    next: i64,
+    by_key: ByKey,
+}
 
 /// Keeps executions in memory, for `stepcast run`, tests, and servers that need no history.
 #[derive(Debug)]
-pub struct MemoryStore {
-    epoch: Epoch,
-    rows: Mutex<Rows>,
-}
+pub struct MemoryStore(Mutex<Rows>);
 
 impl MemoryStore {
     /// An empty store. Its epoch is drawn anew for each process: no cursor of another one fits.
     pub fn new() -> Self {
-        Self {
+        Self(Mutex::new(Rows {
             epoch: u64::from(fastrand::u32(1..)),
-            rows: Mutex::default(),
-        }
+            next: 1,
+            by_key: ByKey::new(),
+        }))
     }
 }
 
@@ -45,17 +51,15 @@ impl Store for MemoryStore {
     }
 
     fn create(&self, new: &NewExecution) -> Result<ExecutionRow, StoreError> {
-        let mut rows = lock(&self.rows);
-        if rows.values().any(|(row, ..)| row.id == new.id) {
+        let mut rows = lock(&self.0);
+        if rows.by_key.values().any(|(row, ..)| row.id == new.id) {
             return Err(StoreError::Exists);
         }
-        let key = rows.last_key_value().map_or(1, |(key, _)| key + 1);
-        let row = new.row(RowKey {
-            key,
-            epoch: self.epoch,
-        });
-        forget(&mut rows);
-        rows.insert(
+        rows.forget_one();
+        let (key, epoch) = (rows.next, rows.epoch);
+        rows.next += 1;
+        let row = new.row(RowKey { key, epoch });
+        rows.by_key.insert(
             key,
             (row.clone(), new.definition.clone(), new.input.clone()),
         );
@@ -63,9 +67,9 @@ impl Store for MemoryStore {
     }
 
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
-        let mut rows = lock(&self.rows);
+        let mut rows = lock(&self.0);
         for batch in batches {
-            let Some((row, ..)) = rows.get_mut(&batch.key.key) else {
+            let Some((row, ..)) = rows.by_key.get_mut(&batch.key.key) else {
                 continue;
             };
             if let Some(record) = batch.records.last() {
@@ -86,7 +90,7 @@ impl Store for MemoryStore {
         status: ExecutionStatus,
         unix_millis: u64,
     ) -> Result<(), StoreError> {
-        if let Some((row, ..)) = lock(&self.rows).get_mut(&key) {
+        if let Some((row, ..)) = lock(&self.0).by_key.get_mut(&key) {
             if row.ended_at.is_some() {
                 return Ok(());
             }
@@ -109,7 +113,8 @@ impl Store for MemoryStore {
     }
 
     fn find(&self, id: &ExecutionId) -> Result<Option<ExecutionRow>, StoreError> {
-        Ok(lock(&self.rows)
+        Ok(lock(&self.0)
+            .by_key
             .values()
             .find(|(row, ..)| row.id == *id)
             .map(|(row, ..)| row.clone()))
@@ -117,15 +122,16 @@ impl Store for MemoryStore {
 
     fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError> {
         let before = query.before.unwrap_or(i64::MAX);
-        let rows = lock(&self.rows);
-        let matching = rows.range(..before).rev().map(|(_, (row, ..))| row);
+        let rows = lock(&self.0);
+        let matching = rows.by_key.range(..before).rev().map(|(_, (row, ..))| row);
         let wanted = matching
             .filter(|row| query.statuses.is_empty() || query.statuses.contains(&row.status));
         Ok(wanted.take(query.limit).cloned().collect())
     }
 
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {
-        Ok(lock(&self.rows)
+        Ok(lock(&self.0)
+            .by_key
             .get(&key)
             .map(|(_, definition, input)| (definition.clone(), input.clone())))
     }
@@ -137,15 +143,39 @@ impl Store for MemoryStore {
     fn producers(&self, _key: i64) -> Result<Vec<ProducerMark>, StoreError> {
         Ok(Vec::new())
     }
+
+    fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError> {
+        let mut rows = lock(&self.0);
+        let under_way = |key| {
+            let found: Option<&(ExecutionRow, Value, Value)> = rows.by_key.get(key);
+            found.is_some_and(|(row, ..)| row.ended_at.is_none())
+        };
+        if keys.iter().any(under_way) {
+            return Err(StoreError::UnderWay);
+        }
+        for key in keys {
+            rows.remove(*key);
+        }
+        Ok(keys.to_vec())
+    }
 }
 
-/// Makes room for one more: the oldest that has ended goes.
-fn forget(rows: &mut Rows) {
-    if rows.len() < KEPT_IN_MEMORY {
-        return;
+impl Rows {
+    fn remove(&mut self, key: i64) {
+        if self.by_key.remove(&key).is_some() {
+            self.epoch += 1;
+        }
     }
-    let ended = rows.iter().find(|(_, (row, ..))| row.ended_at.is_some());
-    if let Some(oldest) = ended.map(|(key, _)| *key) {
-        rows.remove(&oldest);
+
+    /// Makes room for one more: the oldest that has ended goes.
+    fn forget_one(&mut self) {
+        if self.by_key.len() < KEPT_IN_MEMORY {
+            return;
+        }
+        let mut rows = self.by_key.iter();
+        let ended = rows.find(|(_, (row, ..))| row.ended_at.is_some());
+        if let Some(oldest) = ended.map(|(key, _)| *key) {
+            self.remove(oldest);
+        }
     }
 }

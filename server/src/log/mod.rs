@@ -5,12 +5,15 @@
 //! committed it: whatever a subscriber has seen survives the process (rule 4 of the contract).
 
 mod along;
+mod archive;
+mod bell;
 mod draft_text;
 mod execution;
 mod memory;
 mod pool;
 mod reader;
 mod record;
+mod retention;
 mod sqlite;
 mod store;
 mod stored;
@@ -20,15 +23,22 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use stepcast_core::id::ExecutionId;
 
 pub use self::along::Along;
+use self::bell::Bell;
 pub use self::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 pub use self::memory::MemoryStore;
 pub use self::reader::{Page, Reader};
 pub use self::record::Record;
-pub use self::sqlite::{Durability, SqliteStore};
+pub use self::retention::{Extent, Old, Retention, Shrink, Trimmed};
+use self::retention::{Sweeper, rest_after};
+pub use self::sqlite::{
+    Durability, Exported, ImportOptions, Imported, LogFile, LogStats, Sized, SqliteOptions,
+    SqliteStore,
+};
 pub use self::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 pub use self::stored::StoredPage;
 pub use self::stream::{Budget, Stream, Tail};
@@ -41,6 +51,8 @@ pub struct Log {
     store: Arc<dyn Store>,
     /// None where the store commits at once.
     writer: Option<Writer>,
+    /// None where the store bounds itself.
+    sweeper: Option<Sweeper>,
     /// Streams that somebody holds. A stream that nobody holds costs nothing.
     streams: Arc<Streams>,
     /// Where the ring is all there is, the newest streams are held, [`KEPT_IN_MEMORY`] of them.
@@ -56,12 +68,25 @@ impl Log {
     /// A log over `store` that holds at most so many bytes of events in memory, all executions together. What is on
     /// its way to the store counts, and may be half of it; the newest event of each execution stays in any case.
     pub fn with_memory_budget(store: Arc<dyn Store>, bytes: usize) -> Self {
-        let writer = (!store.commits_at_once()).then(|| Writer::start(store.clone()));
+        let (bell, streams) = (Arc::new(Bell::default()), Arc::new(Streams::new(bytes)));
+        let writer = (!store.commits_at_once()).then(|| Writer::start(store.clone(), bell.clone()));
+        let sweeper = store
+            .shrinks()
+            .is_some()
+            .then(|| Sweeper::start(store.clone(), streams.clone(), bell));
         Self {
             store,
             writer,
-            streams: Arc::new(Streams::new(bytes)),
+            sweeper,
+            streams,
             kept: Mutex::default(),
+        }
+    }
+
+    /// Keeps no more than this from now on. A store that bounds itself takes no notice.
+    pub fn set_retention(&self, limits: Retention) {
+        if let Some(sweeper) = &self.sweeper {
+            sweeper.set(limits);
         }
     }
 
@@ -77,7 +102,9 @@ impl Log {
     pub fn create(&self, new: &NewExecution, budget: Budget) -> Result<Arc<Stream>, StoreError> {
         let created = self.store.create(new)?;
         let mut open = self.streams.lock();
-        if let Some(stream) = open.get(&new.id) {
+        let known = open.get(&new.id);
+        // one of another number was of an execution with this id that is deleted
+        if let Some(stream) = known.filter(|stream| stream.key() == created.key.key) {
             stream.set_budget(budget);
             return Ok(stream);
         }
@@ -105,8 +132,37 @@ impl Log {
         Ok(Some(stream))
     }
 
+    /// Takes an execution that has ended away, as retention does; false where there is none.
+    ///
+    /// Who reads it meanwhile gets what is still there, a gap for the rest, and its end.
+    ///
+    /// # Errors
+    /// [`StoreError::UnderWay`] where it has not ended.
+    pub fn delete(&self, id: &ExecutionId) -> Result<bool, StoreError> {
+        let Some(row) = self.store.find(id)? else {
+            return Ok(false);
+        };
+        let key = row.key.key;
+        loop {
+            let begun = Instant::now();
+            if self.store.delete(&[key])?.contains(&key) {
+                break;
+            }
+            std::thread::sleep(rest_after(begun));
+        }
+        self.streams.forget(id, key);
+        lock(&self.kept).retain(|stream| stream.key() != key);
+        if let Some(sweeper) = &self.sweeper {
+            sweeper.look();
+        }
+        Ok(true)
+    }
+
     /// Waits until everything appended so far is committed, then stops the writer.
     pub fn close(&self) {
+        if let Some(sweeper) = &self.sweeper {
+            sweeper.close();
+        }
         if let Some(writer) = &self.writer {
             writer.close();
         }
@@ -123,6 +179,11 @@ impl Log {
             let first = stream.map(|stream| stream.ring_start());
             row.earliest = first.unwrap_or(row.last_seq + 1);
         }
+    }
+
+    /// How many executions the log knows of in memory: those that somebody holds, and some just let go of.
+    pub fn streams_in_memory(&self) -> usize {
+        self.streams.count()
     }
 
     /// Bytes of events held in memory, all executions together.

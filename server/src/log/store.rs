@@ -1,14 +1,17 @@
 //! What a log is kept in: the one trait that memory, SQLite and later a cluster implement.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use bytes::Bytes;
+use rusqlite::ErrorCode;
 use serde_json::Value;
 use stepcast_core::id::{ExecutionId, Seq};
 use thiserror::Error;
 
 use super::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::record::Record;
+use super::retention::Shrink;
 
 /// Keeps events and the executions they belong to.
 ///
@@ -91,6 +94,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// Where the medium fails.
     fn producers(&self, key: i64) -> Result<Vec<ProducerMark>, StoreError>;
+
+    /// Takes away a bounded part of these executions, in one transaction, and gives those that are gone; called again
+    /// until all of them are. One of which only a part is gone lacks its oldest events, as after a trim. An id that is
+    /// used again enters a new epoch.
+    ///
+    /// # Errors
+    /// [`StoreError::UnderWay`] where one has not ended.
+    fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError>;
+
+    /// What retention works on; `None` where the store bounds itself.
+    fn shrinks(&self) -> Option<&dyn Shrink> {
+        None
+    }
 }
 
 /// Events of one execution to be kept.
@@ -137,9 +153,15 @@ pub enum StoreError {
     /// The id is taken.
     #[error("an execution with this id exists already")]
     Exists,
+    /// Only what has ended can be taken away.
+    #[error("the execution has not ended")]
+    UnderWay,
     /// The database refused.
     #[error("the log's database failed: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(rusqlite::Error),
+    /// There is no room.
+    #[error("the log is full ({0}); it goes on by itself when there is room again")]
+    Full(String),
     /// The data directory refused.
     #[error("the data directory cannot be used: {0}")]
     Directory(#[from] std::io::Error),
@@ -161,7 +183,48 @@ pub enum StoreError {
     /// The execution has been deleted, or its log begun anew.
     #[error("the execution's log is gone")]
     Gone,
+    /// An earlier version wrote it, and it was not opened to be written.
+    #[error(
+        "the log's database has version {version}, of an earlier build: a start of the server brings it up to date"
+    )]
+    Earlier {
+        /// The database's version.
+        version: i64,
+    },
+    /// What was to be read into the log is not what an export wrote.
+    #[error("line {line}: {what}")]
+    Line {
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// Another program wrote it.
+    #[error(
+        "{} is the database of another program; give Stepcast a folder of its own", .0.display()
+    )]
+    Foreign(PathBuf),
+    /// It is not as it was written, and must not be served as if it were.
+    #[error(
+        "{} is damaged: {finding}. Restore a backup of it; or save what can be read with `stepcast log export --all \
+         --salvage`, and import that into a new folder", path.display()
+    )]
+    Unsound {
+        /// Which file.
+        path: PathBuf,
+        /// What was found first.
+        finding: String,
+    },
     /// A row does not hold what this version writes.
     #[error("the log's database is damaged: {0}")]
     Damaged(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full("the disk has no room".to_owned()),
+            _ => Self::Database(error),
+        }
+    }
 }

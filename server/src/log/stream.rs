@@ -78,6 +78,7 @@ struct State {
     ended: Option<Ended>,
     /// Set while the store refuses.
     failure: Option<String>,
+    last_failure: Option<String>,
     /// Whether the writer has been told.
     queued: bool,
 }
@@ -110,6 +111,7 @@ impl Stream {
             waiting: Waiting::default(),
             ended,
             failure: None,
+            last_failure: None,
             queued: false,
         };
         let (id, key) = (row.id, row.key);
@@ -148,6 +150,11 @@ impl Stream {
     /// How far it has come, to be waited on.
     pub fn watch(&self) -> watch::Receiver<Tail> {
         self.tail.subscribe()
+    }
+
+    /// Why the store refused last, if it ever did.
+    pub fn last_failure(&self) -> Option<String> {
+        lock(&self.state).last_failure.clone()
     }
 
     /// Whether anything was ever appended, committed or not.
@@ -368,15 +375,17 @@ impl Stream {
         self.streams.trim_if_over();
     }
 
-    /// The store refused. What waits stays, and is tried again.
-    pub(super) fn refused(self: &Arc<Self>, failure: &str, queue: &Queue) {
+    /// The store refused. What waits stays, and is tried again. Whether this is news.
+    pub(super) fn refused(self: &Arc<Self>, failure: &str, queue: &Queue) -> bool {
         let mut state = lock(&self.state);
-        state.failure = Some(failure.to_owned());
+        let former = state.failure.replace(failure.to_owned());
+        state.last_failure = Some(failure.to_owned());
         if !std::mem::replace(&mut state.queued, true) {
             queue.push(self.clone());
         }
         drop(state);
         self.room.notify_waiters();
+        former.as_deref() != Some(failure)
     }
 
     fn publish(&self, state: &mut State, seq: Seq) {

@@ -50,6 +50,23 @@ impl Streams {
         }
     }
 
+    /// The execution with this number is deleted: who opens its id finds another one, or none.
+    pub(super) fn forget(&self, id: &ExecutionId, key: i64) {
+        let mut open = lock(&self.by_id);
+        let known = open.get(id).and_then(Weak::upgrade);
+        if known.as_ref().is_none_or(|stream| stream.key() == key) {
+            open.remove(id);
+        }
+        // where this was the last hold, the stream is let go of without the list
+        drop(open);
+        drop(known);
+    }
+
+    /// How many are known, those included that nobody holds any more.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.by_id).len()
+    }
+
     /// Where all rings together hold too much, each is trimmed to its share. One caller does it; no lock of a stream
     /// may be held.
     pub(super) fn trim_if_over(&self) {

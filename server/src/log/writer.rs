@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::bell::Bell;
 use super::lock;
 use super::store::{Batch, Store, StoreError};
 use super::stream::Stream;
@@ -62,7 +63,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(store: Arc<dyn Store>) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, bell: Arc<Bell>) -> Self {
         let queue = Arc::new(Queue::default());
         let on_thread = queue.clone();
         #[expect(
@@ -71,7 +72,7 @@ impl Writer {
         )]
         let thread = std::thread::Builder::new()
             .name("stepcast-log".into())
-            .spawn(move || write(&store, &on_thread))
+            .spawn(move || write(&store, &on_thread, &bell))
             .expect("the operating system starts one more thread");
         Self {
             queue,
@@ -93,7 +94,7 @@ impl Writer {
     }
 }
 
-fn write(store: &Arc<dyn Store>, queue: &Queue) {
+fn write(store: &Arc<dyn Store>, queue: &Queue, bell: &Bell) {
     while let Some(streams) = queue.take() {
         let work: Vec<(Arc<Stream>, Batch)> = streams
             .into_iter()
@@ -111,8 +112,12 @@ fn write(store: &Arc<dyn Store>, queue: &Queue) {
         for one in work.chunks(1) {
             if let (Err(error), Some((stream, _))) = (commit(store, one), one.first()) {
                 failed += 1;
-                tracing::error!(execution_id = %stream.id(), %error, "events could not be committed, trying again");
-                stream.refused(&error.to_string(), queue);
+                if matches!(error, StoreError::Full(_)) {
+                    bell.ring();
+                }
+                if stream.refused(&error.to_string(), queue) {
+                    tracing::error!(execution_id = %stream.id(), %error, "events cannot be committed; tried again until they are");
+                }
             }
         }
         if failed > 0 {

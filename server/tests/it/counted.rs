@@ -96,4 +96,8 @@ impl Store for CountedStore {
     fn producers(&self, key: i64) -> Result<Vec<ProducerMark>, StoreError> {
         self.store.producers(key)
     }
+
+    fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError> {
+        self.store.delete(keys)
+    }
 }

@@ -59,6 +59,7 @@ fn links_between_pages_lead_somewhere() {
         "examples/producers/README.md",
         "docs/configuration.md",
         "docs/frontend.md",
+        "docs/operations.md",
         "docs/pipelines.md",
         "docs/producers.md",
         "docs/protocol.md",

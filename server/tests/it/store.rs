@@ -93,6 +93,9 @@ impl Store for Slow {
     fn producers(&self, key: i64) -> Result<Vec<ProducerMark>, StoreError> {
         self.store.producers(key)
     }
+    fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError> {
+        self.store.delete(keys)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,14 @@
 //! and survives the process; [`Durability::Power`] also waits until it is on the medium.
 
 mod commit;
+mod export;
+mod file;
+mod import;
 mod open;
 mod rows;
 mod schema;
+mod shrink;
+mod sound;
 
 use std::fs::File;
 use std::path::Path;
@@ -16,11 +21,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use stepcast_core::id::{ExecutionId, Seq};
 
-pub use self::open::Durability;
+pub use self::export::Exported;
+pub use self::file::{LogFile, LogStats, Sized};
+pub use self::import::{ImportOptions, Imported};
+pub use self::open::{Durability, SqliteOptions};
 use self::rows::{SELECT, row_of, signed};
+use self::shrink::Grown;
 use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::lock;
 use super::record::Record;
+use super::retention::Shrink;
 use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 use super::stored::StoredPage;
 
@@ -33,22 +43,66 @@ pub struct SqliteStore {
     path: std::path::PathBuf,
     /// Locked while this process may write; none where the file system has no locks.
     lock: Mutex<Option<File>>,
-    durability: Durability,
+    options: SqliteOptions,
+    grown: Mutex<Grown>,
 }
 
 impl SqliteStore {
+    /// Opens or creates the database in `directory`, of any size, and checks it.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open_with`].
+    pub fn open(directory: &Path, durability: Durability) -> Result<Self, StoreError> {
+        Self::open_with(
+            directory,
+            SqliteOptions {
+                durability,
+                ..SqliteOptions::default()
+            },
+        )
+    }
+
     /// Opens or creates the database in `directory`.
     ///
     /// # Errors
-    /// Where the directory cannot be written, another process uses it, the database is damaged, or it was made by a later version.
-    pub fn open(directory: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let (writer, held, path) = open::open(directory, durability)?;
+    /// Where the directory cannot be written, another process uses it, the database is damaged or of another program,
+    /// or it was made by a later version.
+    pub fn open_with(directory: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let (writer, held, path) = open::open(directory, &options)?;
         Ok(Self {
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             path,
             lock: Mutex::new(held),
-            durability,
+            options,
+            grown: Mutex::default(),
+        })
+    }
+
+    /// Makes the file as small as what is in it. It is written anew, which takes as much room again meanwhile.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    pub fn vacuum(&self) -> Result<(), StoreError> {
+        self.writing(|connection| {
+            // a database of the first version takes this on when it is written anew
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            connection.execute_batch("VACUUM")?;
+            Ok(())
+        })
+    }
+
+    /// Writes, and says why where there is no room.
+    fn writing<T>(
+        &self,
+        write: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = lock(&self.writer);
+        write(&mut connection).map_err(|error| match (error, self.options.max_bytes) {
+            (StoreError::Full(_), Some(most)) if open::is_at_most(&connection, most) => {
+                StoreError::Full(format!("max_log_bytes is {most}"))
+            }
+            (error, _) => error,
         })
     }
 
@@ -81,11 +135,11 @@ impl Store for SqliteStore {
     }
 
     fn acknowledges_early(&self) -> bool {
-        self.durability == Durability::Off
+        self.options.durability == Durability::Off
     }
 
     fn create(&self, new: &NewExecution) -> Result<ExecutionRow, StoreError> {
-        let connection = lock(&self.writer);
+        self.writing(|connection| {
         let mut statement = connection.prepare_cached(
             "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from)
              SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7 FROM incarnation WHERE true
@@ -109,13 +163,18 @@ impl Store for SqliteStore {
             key,
             epoch: epoch.unsigned_abs(),
         }))
+        })
     }
 
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
         if batches.is_empty() {
             return Ok(());
         }
-        commit::commit(&mut lock(&self.writer), batches)
+        self.writing(|connection| commit::commit(connection, batches))?;
+        if let Some(grown) = &mut *lock(&self.grown) {
+            grown.extend(batches.iter().map(|batch| batch.key.key));
+        }
+        Ok(())
     }
 
     fn set_status(
@@ -143,13 +202,15 @@ impl Store for SqliteStore {
             let mut statement = connection.prepare_cached("SELECT seq, json FROM events WHERE execution = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
             let limit = i64::try_from(max).unwrap_or(i64::MAX);
             let mut rows = statement.query(params![row.key, signed(after), limit])?;
-            let mut page = StoredPage::new(row.epoch);
+            let (mut page, mut last) = (StoredPage::new(row.epoch), None);
             while let Some(found) = rows.next()? {
                 let seq: i64 = found.get(0)?;
                 let json = found.get_ref(1)?.as_bytes().map_err(|error| StoreError::Damaged(error.to_string()))?;
+                sound::follows(connection, row.key, last.unwrap_or(after), seq, last.is_none())?;
                 if page.size() + json.len() > max_bytes && !page.is_empty() {
                     break;
                 }
+                last = Some(seq.unsigned_abs());
                 page.push(seq.unsigned_abs(), json)
                     .ok_or_else(|| StoreError::Damaged(format!("event {seq} of execution {} is no event", row.key)))?;
             }
@@ -257,7 +318,18 @@ impl Store for SqliteStore {
             Ok(marks.collect::<Result<_, _>>()?)
         })
     }
+
+    fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError> {
+        self.writing(|connection| shrink::delete(connection, keys))
+    }
+
+    fn shrinks(&self) -> Option<&dyn Shrink> {
+        Some(self)
+    }
 }
+
+/// The database in a data directory.
+const DATABASE: &str = "stepcast.db";
 
 /// How long a statement waits for another process, an operator's copy for instance.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(5);

@@ -11,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::super::store::StoreError;
-use super::{BUSY, schema};
+use super::rows::signed;
+use super::{BUSY, DATABASE, schema, shrink, sound};
 
 /// What an acknowledged event survives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -36,30 +37,69 @@ impl Durability {
     }
 }
 
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteOptions {
+    /// What an acknowledged event survives.
+    pub durability: Durability,
+    /// The database grows no larger; what is appended past it is refused until there is room.
+    pub max_bytes: Option<u64>,
+    /// Whether all of it is looked at before it is used.
+    pub check: bool,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            max_bytes: None,
+            check: true,
+        }
+    }
+}
+
 /// The connection that writes, the lock that keeps others from it, and the database's path.
 pub(super) fn open(
     directory: &Path,
-    durability: Durability,
+    options: &SqliteOptions,
 ) -> Result<(Connection, Option<File>, PathBuf), StoreError> {
     std::fs::create_dir_all(directory)?;
     let held = occupy(directory)?;
-    let path = directory.join("stepcast.db");
+    let path = directory.join(DATABASE);
+    sound::is_database(&path)?;
     let mut writer = Connection::open(&path)?;
     writer.busy_timeout(BUSY)?;
+    // before anything of it is changed
+    schema::recognise(&writer, &path).map_err(|error| sound::told(error, &path))?;
+    if options.check {
+        sound::check(&writer, &path)?;
+    }
     // takes effect in an empty file only: pages that retention frees can be given back
     writer.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     writer.pragma_update(None, "journal_mode", "WAL")?;
     writer.pragma_update(None, "synchronous", "FULL")?;
     writer.pragma_update(None, "foreign_keys", true)?;
     writer.set_prepared_statement_cache_capacity(STATEMENTS);
-    let health: String = writer.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if health != "ok" {
-        return Err(StoreError::Damaged(health));
-    }
     schema::migrate(&mut writer)?;
-    enter_incarnation(&mut writer, durability)?;
-    writer.pragma_update(None, "synchronous", durability.synchronous())?;
+    enter_incarnation(&mut writer, options.durability)?;
+    writer.pragma_update(None, "synchronous", options.durability.synchronous())?;
+    if let Some(most) = options.max_bytes {
+        let [_, _, size] = shrink::pages(&writer)?;
+        let most = signed(most / size.max(1)).max(1);
+        // a database that is larger already keeps its size
+        writer.query_row(
+            &format!("PRAGMA max_page_count = {most}"),
+            [],
+            |_row| Ok(()),
+        )?;
+    }
     Ok((writer, held, path))
+}
+
+/// Whether one transaction more may go past so many bytes.
+pub(super) fn is_at_most(connection: &Connection, bytes: u64) -> bool {
+    shrink::pages(connection)
+        .is_ok_and(|[pages, _, size]| pages * size + LARGEST_TRANSACTION >= bytes)
 }
 
 /// Everything written is on the medium: a loss of power from here on takes nothing back.
@@ -127,6 +167,9 @@ fn occupy(directory: &Path) -> Result<Option<File>, StoreError> {
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
+
+/// What a stream may have uncommitted, and some more.
+const LARGEST_TRANSACTION: u64 = 16 << 20;
 
 /// Statements kept prepared: more than the store has.
 const STATEMENTS: usize = 64;

@@ -1,19 +1,49 @@
 //! The tables, and how a database of an earlier version becomes one of this.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::super::store::StoreError;
 
+/// Whether it is empty, or one of ours that this version knows.
+pub(super) fn recognise(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let columns = |table: &str, names: &str| {
+        let query =
+            format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name IN ({names})");
+        connection.query_row(&query, [], |row| row.get::<_, i64>(0))
+    };
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let ours = columns("executions", "'key','id','epoch','status','definition'")? == 5
+        && columns("events", "'execution','seq','json'")? == 3;
+    if (version == 0 && tables > 0) || (version != 0 && !ours) {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    known(version).map(drop)
+}
+
+/// Whether it is of this version, to be read as it is.
+pub(super) fn is_current(connection: &Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if known(version)? < MIGRATIONS.len() {
+        return Err(StoreError::Earlier { version });
+    }
+    Ok(())
+}
+
+/// How many steps have been made.
+fn known(version: i64) -> Result<usize, StoreError> {
+    let known = MIGRATIONS.len();
+    let done = usize::try_from(version).ok().filter(|done| *done <= known);
+    done.ok_or(StoreError::Later { version, known })
+}
+
 /// Brings the database to this version. Each step is one transaction: a start that was cut off begins again.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let done = usize::try_from(version)
-        .ok()
-        .filter(|done| *done <= MIGRATIONS.len());
-    let Some(done) = done else {
-        let known = MIGRATIONS.len();
-        return Err(StoreError::Later { version, known });
-    };
+    let done = known(version)?;
     for (version, step) in (1_i64..).zip(&MIGRATIONS).skip(done) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;

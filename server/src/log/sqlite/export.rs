@@ -1,0 +1,198 @@
+//! An execution out of a database, as text; out of a damaged one, as much of it as can be read.
+
+use std::io::Write;
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::value::RawValue;
+use stepcast_core::id::Seq;
+
+use super::super::archive::{self, Header, Mark, Saved, VERSION};
+use super::super::execution::ExecutionRow;
+use super::super::store::StoreError;
+use super::file::LogFile;
+use super::rows::signed;
+
+/// What became of an execution's events.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Exported {
+    /// Written.
+    pub events: u64,
+    /// Between the first and the last, and could not be read.
+    pub lost: u64,
+}
+
+impl LogFile {
+    /// Writes an execution as it is at one instant: a line that says what it was, and its events.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written. With `salvage`, what cannot be read is left out.
+    pub fn export(
+        &self,
+        row: &ExecutionRow,
+        salvage: bool,
+        out: &mut dyn Write,
+    ) -> Result<Exported, StoreError> {
+        let _one_instant = self.connection.unchecked_transaction()?;
+        // as it is in this transaction: it may have grown, or gone, since it was listed
+        let row = match self.find(&row.id) {
+            Ok(Some(now)) if now.key == row.key => now,
+            Ok(_) => return Ok(Exported::default()),
+            Err(_) if salvage => row.clone(),
+            Err(error) => return Err(error),
+        };
+        let header = match self.header(&row) {
+            Err(error) if salvage => {
+                tracing::warn!(execution_id = %row.id, %error, "what it was started with cannot be read");
+                bare(&row)
+            }
+            header => header?,
+        };
+        let line = serde_json::to_string(&header).map_err(damaged)?;
+        writeln!(out, "{line}")?;
+        if salvage {
+            self.readable(&row, out)
+        } else {
+            self.all(&row, out)
+        }
+    }
+
+    fn header(&self, row: &ExecutionRow) -> Result<Header, StoreError> {
+        let key = row.key.key;
+        let (definition, input): (String, String) = self
+            .connection
+            .prepare_cached("SELECT definition, input FROM executions WHERE key = ?1")?
+            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut producers = self.connection.prepare_cached(
+            "SELECT producer, epoch, seq FROM producers WHERE execution = ?1 ORDER BY producer",
+        )?;
+        let producers = producers.query_map([key], |row| {
+            Ok(Mark {
+                producer: row.get(0)?,
+                epoch: row.get::<_, i64>(1)?.unsigned_abs(),
+                seq: row.get::<_, i64>(2)?.unsigned_abs(),
+            })
+        })?;
+        Ok(Header {
+            checkpoint: self.saved(key)?,
+            producers: producers.collect::<Result<_, _>>()?,
+            definition: RawValue::from_string(definition).map_err(damaged)?,
+            input: RawValue::from_string(input).map_err(damaged)?,
+            ..bare(row)
+        })
+    }
+
+    fn saved(&self, key: i64) -> Result<Option<Saved>, StoreError> {
+        let found: Option<(i64, Vec<u8>)> = self
+            .connection
+            .prepare_cached("SELECT seq, state FROM checkpoints WHERE execution = ?1")?
+            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((seq, state)) = found else {
+            return Ok(None);
+        };
+        let mut results = self.connection.prepare_cached(
+            "SELECT number, json FROM results WHERE execution = ?1 ORDER BY number",
+        )?;
+        let results =
+            results.query_map([key], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let results = results
+            .map(|result| {
+                let (number, json) = result?;
+                Ok((number, String::from_utf8(json).map_err(damaged)?))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Some(Saved {
+            seq: seq.unsigned_abs(),
+            state: String::from_utf8(state).map_err(damaged)?,
+            results,
+        }))
+    }
+
+    fn all(&self, row: &ExecutionRow, out: &mut dyn Write) -> Result<Exported, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq, json FROM events WHERE execution = ?1 ORDER BY seq")?;
+        let mut rows = statement.query([row.key.key])?;
+        let (mut events, mut next) = (0, row.earliest);
+        while let Some(found) = rows.next()? {
+            let seq = found.get::<_, i64>(0)?.unsigned_abs();
+            let json = found.get_ref(1)?.as_bytes().map_err(damaged)?;
+            if seq != next {
+                return Err(damaged(format!("event {next} of {} is missing", row.id)));
+            }
+            archive::event(json, &row.id, seq).map_err(damaged)?;
+            out.write_all(json)?;
+            out.write_all(b"\n")?;
+            (events, next) = (events + 1, seq + 1);
+        }
+        Ok(Exported { events, lost: 0 })
+    }
+
+    /// Event by event: a page that is damaged costs only what is on it.
+    fn readable(&self, row: &ExecutionRow, out: &mut dyn Write) -> Result<Exported, StoreError> {
+        let key = row.key.key;
+        let bound = |which: &str| -> Option<Seq> {
+            let query = format!("SELECT {which}(seq) FROM events WHERE execution = ?1");
+            let found: rusqlite::Result<Option<i64>> =
+                self.connection.query_row(&query, [key], |row| row.get(0));
+            found.ok().map(|seq| seq.unwrap_or_default().unsigned_abs())
+        };
+        let first = bound("min").unwrap_or(1).max(1);
+        let last = bound("max");
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT json FROM events WHERE execution = ?1 AND seq = ?2")?;
+        let (mut exported, mut missed) = (Exported::default(), 0);
+        for seq in first.. {
+            if last.map_or(missed >= MISSED, |last| seq > last) {
+                break;
+            }
+            let json: rusqlite::Result<Vec<u8>> =
+                statement.query_row(params![key, signed(seq)], |row| row.get(0));
+            let whole = json
+                .ok()
+                .filter(|json| archive::event(json, &row.id, seq).is_ok());
+            let Some(json) = whole else {
+                missed += 1;
+                continue;
+            };
+            out.write_all(&json)?;
+            out.write_all(b"\n")?;
+            exported.events += 1;
+            exported.lost += std::mem::take(&mut missed);
+        }
+        if last.is_some() {
+            exported.lost += missed;
+        }
+        Ok(exported)
+    }
+}
+
+/// A header of what the row says.
+fn bare(row: &ExecutionRow) -> Header {
+    Header {
+        stepcast_execution: VERSION,
+        execution_id: row.id.clone(),
+        pipeline: row.pipeline.clone(),
+        status: row.status,
+        error: row.error.clone(),
+        created_at: row.created_at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+        lease_ms: row.lease_ms,
+        resumed_from: row.resumed_from.clone(),
+        earliest: row.earliest,
+        last_seq: row.last_seq,
+        checkpoint: None,
+        producers: Vec::new(),
+        definition: RawValue::NULL.to_owned(),
+        input: RawValue::NULL.to_owned(),
+    }
+}
+
+fn damaged(what: impl ToString) -> StoreError {
+    StoreError::Damaged(what.to_string())
+}
+
+/// Where nobody knows how far an execution goes, it is looked for so many events past the last one found.
+const MISSED: u64 = 100_000;
