@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stepcast::context::StreamingContext;
-use stepcast::log::{Budget, Checkpoint, Durability, Log, NewExecution, Reader, SqliteStore};
+use stepcast::log::{
+    Budget, Checkpoint, Durability, Log, NewExecution, Reader, SqliteStore, StoreError,
+};
 use stepcast::pipeline::{
     Pipeline, Restored, ResumeReason, RunOptions, RunResult, Saved, Unfit, resume, run,
 };
@@ -75,10 +78,15 @@ impl Life {
         self.directory.path()
     }
 
+    /// A program that another test is starting has a copy of the lock file until it runs: that is waited for.
     fn log(&self) -> Log {
-        Log::new(Arc::new(
-            SqliteStore::open(self.path(), Durability::Process).unwrap(),
-        ))
+        for _ in 0..2_000 {
+            match SqliteStore::open(self.path(), Durability::Process) {
+                Err(StoreError::InUse) => std::thread::sleep(Duration::from_millis(5)),
+                opened => return Log::new(Arc::new(opened.unwrap())),
+            }
+        }
+        panic!("the data directory stays in use");
     }
 
     fn pipeline(&self, gate: &Arc<Semaphore>) -> Arc<Pipeline> {
@@ -341,7 +349,7 @@ async fn limits_and_the_time_of_the_run_count_on() {
     // one step has been executed before
     let options = RunOptions {
         max_steps: 2,
-        timeout: Some(std::time::Duration::from_millis(50)),
+        timeout: Some(Duration::from_millis(50)),
         ..RunOptions::default()
     };
     let context = StreamingContext::new(stream.clone());
