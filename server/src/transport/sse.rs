@@ -54,7 +54,9 @@ pub(crate) async fn open(
     let feed = Feed::single(executions.clone(), id, selection);
     // HTTP/1.0 has no chunks, and a HEAD no body: those two stay with HTTP
     let plain = method == Method::GET && version == Version::HTTP_11;
-    let body = match handover.filter(|_| plain) {
+    let handover = handover.filter(|_| plain);
+    let leaves = handover.is_some();
+    let body = match handover {
         Some(Extension(handover)) => {
             let dialect = Dialect::Sse {
                 format,
@@ -75,6 +77,10 @@ pub(crate) async fn open(
     set(header::HeaderName::from_static("x-accel-buffering"), "no");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::VARY, "Accept-Encoding");
+    if leaves {
+        // the socket does not come back to HTTP: a client must not send its next request on it
+        set(header::CONNECTION, "close");
+    }
     Ok(response)
 }
 

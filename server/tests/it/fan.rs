@@ -87,6 +87,10 @@ async fn rules_1_and_9_readers_fast_and_slow_of_every_dialect_get_the_same() {
         let text = stream.await.unwrap();
         assert!(ids(&text) == all, "a slow event stream");
         assert!(text.ends_with("\r\n0\r\n\r\n"), "the body has its end");
+        assert!(
+            text.contains("connection: close\r\n"),
+            "a client must not use the connection again"
+        );
     }
     server.stop().await;
 }

@@ -120,11 +120,18 @@ pub(crate) fn end() -> Value {
 
 /// Every event that is stored.
 pub(crate) async fn stored(server: &Server, id: &str) -> Vec<Value> {
-    let (status, page) = server
-        .get(&format!("/api/executions/{id}/events?limit=5000"))
-        .await;
-    assert_eq!(status, 200, "{page}");
-    page["events"].as_array().unwrap().clone()
+    let (mut events, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/executions/{id}/events?after={after}");
+        let (status, page) = server.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        let read = page["events"].as_array().unwrap();
+        if read.is_empty() {
+            return events;
+        }
+        events.extend(read.iter().cloned());
+        after = page["next"].as_str().unwrap().to_owned();
+    }
 }
 
 /// The `n` of the notes that are stored.
