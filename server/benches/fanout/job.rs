@@ -25,7 +25,7 @@ impl Transport {
 /// A server that is a role of this executable.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Role {
-    /// The product: its library, serving in the role's process.
+    /// The product: its library, serving in the role's process; the log is on disk.
     Stepcast,
     /// `write(2)` over shared bytes, and nothing else.
     Raw,
@@ -73,9 +73,11 @@ pub(crate) struct Shape {
 /// How much a server remembers.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum History {
-    /// What it does by default.
-    Default,
-    /// All events in memory.
+    /// Nobody asks for what is past.
+    Newest,
+    /// All of it, where the server keeps it by default.
+    Kept,
+    /// All of it, in memory.
     Memory,
 }
 

@@ -38,6 +38,19 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// One sentence.
+    pub(crate) fn describe(&self) -> String {
+        let Self {
+            cores,
+            cpu,
+            kernel,
+            rustc,
+        } = self;
+        format!("{cores} cores of {cpu}, Linux {kernel}, {rustc}, release profile")
+    }
+}
+
 /// The cores that this thread may run on.
 pub(crate) fn cores() -> Vec<usize> {
     let set = sched_getaffinity(None).unwrap();

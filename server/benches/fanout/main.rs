@@ -12,6 +12,7 @@
     reason = "a benchmark prints, and ends when something is wrong"
 )]
 
+mod chart;
 mod control;
 mod event;
 mod histogram;
@@ -19,9 +20,12 @@ mod job;
 mod load;
 mod machine;
 mod options;
+mod peers;
 mod process;
+mod record;
 mod results;
 mod round;
+mod rounds;
 mod scenarios;
 mod servers;
 mod table;
@@ -43,7 +47,7 @@ fn main() {
             servers::serve(&service);
         }
         _ => match Options::parse(std::env::args().skip(1)) {
-            Ok(options) => scenarios::run(&options),
+            Ok(options) => rounds::run(&options),
             Err(message) => {
                 eprintln!("{message}");
                 std::process::exit(2);

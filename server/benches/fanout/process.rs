@@ -3,10 +3,12 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::job::{Job, Ready, Report, Service};
 use crate::machine;
 
-/// A process that is ended when this is dropped, and it alone.
+/// A process that is ended when this is dropped, with those that it started.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
 
@@ -33,7 +35,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let family = machine::family(self.id());
         let _ended_already = self.0.kill();
+        for pid in family.into_iter().skip(1) {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+            let _ended_with_it = kill_process(pid, Signal::KILL);
+        }
         let _reaped_already = self.0.wait();
     }
 }
@@ -41,7 +48,13 @@ impl Drop for Process {
 /// Starts a role of this executable, and waits until it can be reached.
 pub(crate) fn serve(core: usize, service: &Service) -> (Process, Ready) {
     let mut command = this(SERVE, &serde_json::to_string(service).unwrap());
-    let mut process = Process::start(core, command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    start(core, &mut command)
+}
+
+/// Starts a server that says when it is ready, and that ends when its input does.
+pub(crate) fn start(core: usize, command: &mut Command) -> (Process, Ready) {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = Process::start(core, piped);
     let ready = serde_json::from_str(&process.first_line()).unwrap();
     (process, ready)
 }

@@ -89,7 +89,11 @@ impl Figures {
     }
 }
 
+/// 0 where nothing was delivered.
 fn per_million(report: &Report) -> f64 {
+    if report.deliveries == 0 {
+        return 0.0;
+    }
     report.server_cpu / report.deliveries as f64 * 1e6
 }
 

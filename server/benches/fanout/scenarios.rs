@@ -1,9 +1,7 @@
-//! The scenarios, and the rounds in which every server takes its turn.
+//! The scenarios: who subscribes to what, how fast it comes, and what is looked at.
 
-use crate::job::{Drive, History, Report, Shape, Transport};
+use crate::job::{Drive, History, Shape};
 use crate::options::Options;
-use crate::results::{Figures, Outcome};
-use crate::round::{LIMIT, OWN, Row};
 use crate::table::{self, Column};
 
 /// Some cases under one letter.
@@ -11,7 +9,7 @@ use crate::table::{self, Column};
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
-    cases: fn() -> Vec<Case>,
+    pub(crate) cases: fn() -> Vec<Case>,
 }
 
 /// One table.
@@ -21,92 +19,102 @@ pub(crate) struct Case {
     pub(crate) title: &'static str,
     pub(crate) shape: Shape,
     pub(crate) drive: Drive,
-    pub(crate) warm: f64,
+    /// Seconds that count; a quarter as many before them do not.
     pub(crate) seconds: f64,
     pub(crate) stalled: usize,
     pub(crate) columns: &'static [Column],
+    pub(crate) who: Who,
+}
+
+/// Which servers a case is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Who {
+    All,
+    /// Those that give what was emitted before.
+    Replaying,
+    /// The product alone.
+    Own,
 }
 
 /// All of them.
-pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "a",
-    title: "one run, 1,000 subscribers, events of 300 bytes, as fast as it goes",
-    cases: one_run,
-}];
-
-/// Runs what is asked for; prints each table as soon as it is there.
-pub(crate) fn run(options: &Options) {
-    let wanted = |it: &&Scenario| options.scenarios.iter().any(|name| name == it.name);
-    let mut outcomes = Vec::new();
-    for scenario in SCENARIOS.iter().filter(wanted) {
-        for mut case in (scenario.cases)() {
-            case.fit(options);
-            let outcome = measure(&case, options);
-            println!("\n{}", table::markdown(&outcome, case.columns));
-            outcomes.push(outcome);
-        }
-    }
-}
-
-/// Rounds in which the rows take turns, so that a machine that slows down slows all.
-fn measure(case: &Case, options: &Options) -> Outcome {
-    let rows = rows(options);
-    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); rows.len()];
-    for round in 0..options.rounds {
-        for (row, reports) in rows.iter().zip(&mut reports) {
-            eprint!(
-                "\r\x1b[K{}, round {}: {} {}",
-                case.key,
-                round + 1,
-                row.server,
-                row.transport.name()
-            );
-            reports.push(row.measure(case));
-        }
-    }
-    eprint!("\r\x1b[K");
-    let limit = |transport| {
-        let is = |row: &Row| row.server == LIMIT && row.transport == transport;
-        rows.iter().position(is).map(|at| reports[at].as_slice())
-    };
-    let subscribers = case.shape.streams * case.shape.subscribers;
-    let figures = rows.iter().zip(&reports).map(|(row, own)| {
-        let limit = limit(row.transport);
-        Figures::new(row.server, row.transport, subscribers, own, limit)
-    });
-    Outcome {
-        key: case.key.to_owned(),
-        title: case.title.to_owned(),
-        rounds: options.rounds,
-        rows: figures.collect(),
-    }
-}
-
-fn rows(options: &Options) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (server, role) in OWN {
-        for transport in [Transport::Sse, Transport::Ws] {
-            if options.wants(server, transport.name()) {
-                rows.push(Row {
-                    server,
-                    transport,
-                    role,
-                });
-            }
-        }
-    }
-    rows
-}
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a",
+        title: "one run, 1,000 subscribers, events of 300 bytes, as fast as it goes",
+        cases: one_run,
+    },
+    Scenario {
+        name: "b",
+        title: "1,000 runs, one subscriber each, 10 events a second, then as fast as it goes",
+        cases: many_runs,
+    },
+    Scenario {
+        name: "c",
+        title: "100 runs, 2 subscribers each, 20 events a second: latency",
+        cases: moderate,
+    },
+    Scenario {
+        name: "d",
+        title: "replay of 100,000 stored events to one reader, from memory and from the database",
+        cases: replay,
+    },
+    Scenario {
+        name: "e",
+        title: "10,000 idle subscribers: memory of each",
+        cases: idle,
+    },
+    Scenario {
+        name: "f",
+        title: "2,000 subscribers cut off and resumed while events flow",
+        cases: storm,
+    },
+    Scenario {
+        name: "g",
+        title: "one stalled among 100",
+        cases: stalled,
+    },
+    Scenario {
+        name: "h",
+        title: "1,000 token streams of a language model, 30 tokens a second each",
+        cases: tokens,
+    },
+    Scenario {
+        name: "emit",
+        title: "what `emit` costs the pipeline, with one subscriber and with 1,000",
+        cases: emit,
+    },
+];
 
 impl Case {
-    fn fit(&mut self, options: &Options) {
-        self.seconds = options.seconds;
-        self.warm = options.seconds / 4.0;
-        if let Some(subscribers) = options.subscribers {
+    /// So many streams with so many subscribers each.
+    fn new(key: &'static str, title: &'static str, streams: usize, subscribers: usize) -> Self {
+        Self {
+            key,
+            title,
+            shape: Shape {
+                streams,
+                subscribers,
+                event_bytes: 300,
+                tokens: false,
+                history: History::Newest,
+            },
+            drive: Drive::Idle,
+            seconds: 0.0,
+            stalled: 0,
+            columns: table::SPEED,
+            who: Who::All,
+        }
+    }
+
+    /// What the command line says in place of the scenario.
+    pub(crate) fn fit(&mut self, options: &Options) {
+        self.seconds = self.seconds.max(options.seconds);
+        let several = self.shape.streams * self.shape.subscribers > 1;
+        if let Some(subscribers) = options.subscribers.filter(|_| several) {
             if self.shape.streams == 1 {
                 self.shape.subscribers = subscribers;
             } else {
-                self.shape.streams = subscribers / self.shape.subscribers;
+                self.shape.streams = subscribers.div_ceil(self.shape.subscribers);
             }
         }
     }
@@ -114,23 +122,139 @@ impl Case {
 
 fn one_run() -> Vec<Case> {
     let case = |key, title, window| Case {
-        key,
-        title,
-        shape: Shape {
-            streams: 1,
-            subscribers: 1000,
-            event_bytes: 300,
-            tokens: false,
-            history: History::Default,
-        },
         drive: Drive::Window(window),
-        warm: 0.0,
-        seconds: 0.0,
-        stalled: 0,
-        columns: table::SPEED,
+        ..Case::new(key, title, 1, 1000)
     };
     vec![
-        case("a-1", "One event at a time", 1),
-        case("a-64", "64 events in flight", 64),
+        case("a-1", "(a) 1,000 subscribers, one event at a time", 1),
+        case("a-64", "(a) 1,000 subscribers, 64 events in flight", 64),
     ]
 }
+
+fn many_runs() -> Vec<Case> {
+    let case = |key, title, drive| Case {
+        drive,
+        ..Case::new(key, title, 1000, 1)
+    };
+    vec![
+        case(
+            "b-10",
+            "(b) 1,000 runs × 1 subscriber × 10 events/s",
+            Drive::Rate(10.0),
+        ),
+        case(
+            "b-max",
+            "(b) 1,000 runs × 1 subscriber, 8 events of each in flight",
+            Drive::Window(8),
+        ),
+    ]
+}
+
+fn moderate() -> Vec<Case> {
+    vec![Case {
+        drive: Drive::Rate(20.0),
+        columns: table::LATENCY,
+        ..Case::new("c", "(c) 100 runs × 20 events/s × 2 subscribers", 100, 2)
+    }]
+}
+
+fn replay() -> Vec<Case> {
+    let case = |key, title, history| {
+        let mut case = Case::new(key, title, 1, READERS);
+        case.shape.history = history;
+        Case {
+            drive: Drive::Replay(100_000),
+            columns: table::REPLAY,
+            who: Who::Replaying,
+            ..case
+        }
+    };
+    vec![
+        case(
+            "d-warm",
+            "(d) replay of 100,000 events, held in memory",
+            History::Memory,
+        ),
+        case(
+            "d-store",
+            "(d) replay of 100,000 events, from the database",
+            History::Kept,
+        ),
+    ]
+}
+
+fn idle() -> Vec<Case> {
+    vec![Case {
+        columns: table::IDLE,
+        ..Case::new("e", "(e) 10,000 idle subscribers of one run", 1, 10_000)
+    }]
+}
+
+fn storm() -> Vec<Case> {
+    let mut case = Case::new(
+        "f",
+        "(f) 2,000 subscribers, 25 events/s, all cut off once",
+        1,
+        2000,
+    );
+    case.shape.history = History::Kept;
+    vec![Case {
+        drive: Drive::Cut(25.0),
+        seconds: 3.0,
+        columns: table::STORM,
+        ..case
+    }]
+}
+
+fn stalled() -> Vec<Case> {
+    let case = |key, title, stalled| {
+        let mut case = Case::new(key, title, 1, 100);
+        case.shape.event_bytes = 4096;
+        Case {
+            drive: Drive::Rate(200.0),
+            seconds: 4.0,
+            stalled,
+            columns: table::STALLED,
+            ..case
+        }
+    };
+    vec![
+        case(
+            "g-0",
+            "(g) 100 subscribers, 200 events/s of 4 KiB, all reading",
+            0,
+        ),
+        case("g-1", "(g) the same, one of them not reading", 1),
+    ]
+}
+
+fn tokens() -> Vec<Case> {
+    let mut case = Case::new(
+        "h",
+        "(h) 1,000 token streams × 30 tokens/s, nothing coalesced",
+        1000,
+        1,
+    );
+    case.shape.tokens = true;
+    case.shape.event_bytes = 0;
+    vec![Case {
+        drive: Drive::Rate(30.0),
+        ..case
+    }]
+}
+
+fn emit() -> Vec<Case> {
+    let case = |key, title, subscribers| Case {
+        drive: Drive::Window(64),
+        columns: table::EMIT,
+        who: Who::Own,
+        ..Case::new(key, title, 1, subscribers)
+    };
+    vec![
+        case("emit-1", "`emit` with one subscriber", 1),
+        case("emit-1000", "`emit` with 1,000 subscribers", 1000),
+    ]
+}
+
+/// Readers of a replay; the first one does not count.
+const READERS: usize = 6;

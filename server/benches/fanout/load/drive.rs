@@ -90,7 +90,7 @@ impl Pace {
     }
 
     fn drive(&mut self, load: &mut Load, time: Duration) {
-        let end = Instant::now() + time;
+        let mut end = Instant::now() + time;
         let middle = Instant::now() + time / 3;
         while Instant::now() < end {
             let next = match self.drive {
@@ -108,11 +108,20 @@ impl Pace {
                 Drive::Idle | Drive::Replay(_) => end,
             };
             load.control.flush();
+            if self.is_catching_up() {
+                end = end.max(Instant::now() + LITTLE);
+            }
             load.turn(next);
             if let Some(cut) = &mut self.cut {
                 cut.look(load);
             }
         }
+    }
+
+    /// Whether there is still somebody to come back, and time for it.
+    fn is_catching_up(&self) -> bool {
+        let waits = |cut: &Cut| cut.caught_up_ms.is_none() && cut.at.elapsed() < PATIENCE;
+        self.cut.as_ref().is_some_and(waits)
     }
 
     /// Keeps so many of each stream on their way.
@@ -181,6 +190,12 @@ impl Cut {
         }
     }
 }
+
+/// How much longer is waited each time that somebody is not back.
+const LITTLE: Duration = Duration::from_millis(10);
+
+/// How long all may take to come back.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Events of a stream on their way past which a rate is held back: the server does not keep up.
 const BEHIND: u64 = 64;

@@ -223,8 +223,9 @@ impl Load {
     }
 }
 
-/// Connections on their way at once: fewer than any listener queues.
-const CONNECTING: usize = 256;
+/// Connections on their way at once: fewer than a listener queues by default, so that none waits for the second in
+/// which a lost SYN is sent again.
+const CONNECTING: usize = 100;
 
 /// How long subscribers may take to be attached.
 const PATIENCE: Duration = Duration::from_secs(60);

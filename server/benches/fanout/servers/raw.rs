@@ -33,7 +33,7 @@ pub(crate) fn serve(service: &Service) {
         wishes: Vec::new(),
         maker: Maker::new(&service.shape),
         transport: service.transport,
-        keeps_all: service.shape.history == History::Memory,
+        keeps_all: service.shape.history != History::Newest,
         streams: vec![Shared::default(); service.shape.streams],
         readers: Vec::new(),
         free: Vec::new(),

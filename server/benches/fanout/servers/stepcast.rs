@@ -56,7 +56,7 @@ struct Run {
 impl Runs {
     fn create(executions: &Executions, shape: &Shape) -> Self {
         let budget = match shape.history {
-            History::Default => Budget {
+            History::Newest | History::Kept => Budget {
                 events: executions.config().buffer_size,
                 bytes: executions.config().buffer_bytes,
                 ..Budget::default()
