@@ -11,12 +11,18 @@ pub(crate) fn svg(outcomes: &[&Outcome]) -> String {
         rows.sort_by(|a, b| a.per_million.total_cmp(&b.per_million));
         let values: Vec<f64> = rows.iter().map(|row| row.per_million).collect();
         let scale = Scale::of(&values);
-        body += &format!("<text class=\"title\" x=\"0\" y=\"{y}\">{}</text>\n", outcome.title);
+        body += &format!(
+            "<text class=\"title\" x=\"0\" y=\"{y}\">{}</text>\n",
+            outcome.title
+        );
         y += ROW;
         let bottom = y + ROW * rows.len();
         for tick in scale.ticks() {
             let x = scale.x(tick);
-            body += &format!("<line x1=\"{x}\" x2=\"{x}\" y1=\"{}\" y2=\"{bottom}\"/>\n", y - 12);
+            body += &format!(
+                "<line x1=\"{x}\" x2=\"{x}\" y1=\"{}\" y2=\"{bottom}\"/>\n",
+                y - 12
+            );
             body += &format!(
                 "<text class=\"tick\" x=\"{x}\" y=\"{}\">{tick}</text>\n",
                 bottom + 14

@@ -111,7 +111,9 @@ fn ticked(pid: u32) -> Option<f64> {
 pub(crate) fn memory_kib(pids: &[u32]) -> u64 {
     let of = |pid: &u32| -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.split_whitespace().next()?.parse().ok()
     };
     pids.iter().filter_map(of).sum()
@@ -124,7 +126,11 @@ pub(crate) fn family(pid: u32) -> Vec<u32> {
     while let Some(&parent) = family.get(at) {
         let path = format!("/proc/{parent}/task/{parent}/children");
         let children = fs::read_to_string(path).unwrap_or_default();
-        family.extend(children.split_whitespace().filter_map(|it| it.parse::<u32>().ok()));
+        family.extend(
+            children
+                .split_whitespace()
+                .filter_map(|it| it.parse::<u32>().ok()),
+        );
         at += 1;
     }
     family

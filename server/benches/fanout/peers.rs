@@ -60,8 +60,13 @@ impl Peer {
             ),
             Self::Node | Self::SocketIo => (
                 answers("node", "--version")
-                    && ["ws", "socket.io"].iter().all(|it| modules().join(it).exists()),
-                format!("npm install --prefix {} ws socket.io", folder("node").display()),
+                    && ["ws", "socket.io"]
+                        .iter()
+                        .all(|it| modules().join(it).exists()),
+                format!(
+                    "npm install --prefix {} ws socket.io",
+                    folder("node").display()
+                ),
             ),
             Self::FastApi => {
                 let venv = folder("python");
@@ -110,7 +115,14 @@ fn nchan(transport: Transport, shape: &Shape, directory: &Path) -> Running {
     let handshake = vec![Exchange::expect("\r\n\r\n")];
     let publish = Publish::Http(http);
     published(
-        server, publish, http, transport, shape, path, handshake, resume,
+        (server, 2),
+        publish,
+        http,
+        transport,
+        shape,
+        path,
+        handshake,
+        resume,
     )
 }
 
@@ -131,7 +143,7 @@ fn nats(transport: Transport, shape: &Shape, directory: &Path) -> Running {
     ];
     let publish = Publish::Nats(own);
     published(
-        server,
+        (server, 1),
         publish,
         http,
         transport,
@@ -142,10 +154,10 @@ fn nats(transport: Transport, shape: &Shape, directory: &Path) -> Running {
     )
 }
 
-/// A server of whom events are asked through a publisher beside the load generator.
+/// A server, of so many processes, of whom events are asked through a publisher beside the load generator.
 #[expect(clippy::too_many_arguments, reason = "each is a part of the target")]
 fn published(
-    server: Process,
+    (server, processes): (Process, usize),
     publish_to: Publish,
     http: SocketAddr,
     transport: Transport,
@@ -163,6 +175,7 @@ fn published(
     };
     let (publisher, ready) = process::serve(cores().1, &service);
     reached(http);
+    let pids = family(&server, processes);
     let target = Target {
         http,
         control: ready.control,
@@ -171,7 +184,7 @@ fn published(
         handshake,
         resume,
         answers: false,
-        pids: machine::family(server.id()),
+        pids,
     };
     Running {
         target,
@@ -266,6 +279,18 @@ fn reached(server: SocketAddr) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     panic!("{server} cannot be reached");
+}
+
+/// The processes of a server, once they are so many.
+fn family(server: &Process, processes: usize) -> Vec<u32> {
+    for _ in 0..500 {
+        let family = machine::family(server.id());
+        if family.len() >= processes {
+            return family;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("a server has not started its worker");
 }
 
 /// Where the programs lie.

@@ -27,7 +27,10 @@ impl Record {
     /// What there is; nothing where nothing was kept.
     pub(crate) fn read() -> Self {
         let text = fs::read_to_string(folder().join("fanout.json"));
-        text.map_or_else(|_| Self::default(), |text| serde_json::from_str(&text).unwrap())
+        text.map_or_else(
+            |_| Self::default(),
+            |text| serde_json::from_str(&text).unwrap(),
+        )
     }
 
     /// Keeps an outcome in place of the former one.
@@ -47,11 +50,15 @@ impl Record {
         let json = serde_json::to_string_pretty(self).unwrap() + "\n";
         fs::write(folder.join("fanout.json"), json).unwrap();
         fs::write(folder.join("fanout.md"), self.page()).unwrap();
-        let charts = ["a-1", "a-64"].map(|key| self.outcome("now", key));
+        let charts = ["a-1", "a-64"].map(|key| self.newest(key));
         let shown: Vec<&Outcome> = charts.into_iter().flatten().collect();
         if !shown.is_empty() {
             fs::write(folder.join("fanout.svg"), chart::svg(&shown)).unwrap();
         }
+    }
+
+    fn newest(&self, key: &str) -> Option<&Outcome> {
+        self.outcome("now", key).or(self.outcome("before", key))
     }
 
     fn outcome(&self, name: &str, key: &str) -> Option<&Outcome> {
@@ -60,17 +67,20 @@ impl Record {
 
     fn page(&self) -> String {
         let mut page = HEAD.to_owned();
-        if self.outcome("now", "a-1").is_some() {
+        if self.newest("a-1").is_some() {
             page += "\n![CPU-seconds per million deliveries, one event at a time and 64 in flight](fanout.svg)\n";
         }
-        let named = [("now", "Measured"), ("before", "Before, where a column says so")];
+        let named = [("before", "Before"), ("now", "Now")];
         for (name, title) in named {
             if let Some(measured) = self.0.get(name) {
                 page += &format!("\n{title}: {}.\n", measured.machine.describe());
             }
         }
         for case in SCENARIOS.iter().flat_map(|it| (it.cases)()) {
-            let (now, before) = (self.outcome("now", case.key), self.outcome("before", case.key));
+            let (now, before) = (
+                self.outcome("now", case.key),
+                self.outcome("before", case.key),
+            );
             if let Some(outcome) = now.or(before) {
                 let before = now.and(before);
                 page += &format!("\n{}", table::markdown(outcome, case.columns, before));

@@ -118,7 +118,7 @@ impl Case {
             target: target.clone(),
             shape: self.shape.clone(),
             drive: self.drive,
-            warm: self.seconds / 4.0,
+            warm: self.seconds / 2.0,
             seconds: self.seconds,
             stalled: self.stalled,
         }

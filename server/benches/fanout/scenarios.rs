@@ -19,7 +19,7 @@ pub(crate) struct Case {
     pub(crate) title: &'static str,
     pub(crate) shape: Shape,
     pub(crate) drive: Drive,
-    /// Seconds that count; a quarter as many before them do not.
+    /// Seconds that count; half as many before them do not, in which just-in-time compilers come to know the work.
     pub(crate) seconds: f64,
     pub(crate) stalled: usize,
     pub(crate) columns: &'static [Column],

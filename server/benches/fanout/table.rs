@@ -103,10 +103,9 @@ impl Column {
                 || "not all".to_owned(),
                 |ms| format!("{ms:.0} ({})", ratio(row.caught_up_ratio)),
             ),
-            Self::Emit => row.emit_us.map_or_else(
-                || "–".to_owned(),
-                |us| us.map(short).join(" / "),
-            ),
+            Self::Emit => row
+                .emit_us
+                .map_or_else(|| "–".to_owned(), |us| us.map(short).join(" / ")),
             Self::Busy => format!(
                 "{:.0} % / {:.0} %",
                 row.server_busy * 100.0,

@@ -13,8 +13,7 @@ impl Load {
         self.attach();
         let full = self.memory();
         let mut pace = Pace::new(&self);
-        let [warm, seconds] =
-            [self.job.warm, self.job.seconds].map(Duration::from_secs_f64);
+        let [warm, seconds] = [self.job.warm, self.job.seconds].map(Duration::from_secs_f64);
         pace.drive(&mut self, warm);
         self.latency = Some(Histogram::default());
         pace.held_back = 0;

@@ -25,7 +25,11 @@ impl Progress {
             self.counts[at] += 1;
         }
         let before = self.everyone;
-        while self.counts.front().is_some_and(|&it| it >= self.subscribers) {
+        while self
+            .counts
+            .front()
+            .is_some_and(|&it| it >= self.subscribers)
+        {
             self.counts.pop_front();
             self.everyone += 1;
         }

@@ -94,7 +94,9 @@ impl Subscriber {
     }
 
     fn request(&self, target: &Target) -> String {
-        let mut path = target.path.replace("{run}", &format!("run-{}", self.stream));
+        let mut path = target
+            .path
+            .replace("{run}", &format!("run-{}", self.stream));
         let mut headers = match target.transport {
             Transport::Sse => "accept: text/event-stream\r\n",
             Transport::Ws => WEBSOCKET,
@@ -203,10 +205,10 @@ impl Subscriber {
                 new(at);
             }
         });
-        if target.resume == Resume::LastEventId {
-            if let Some(id) = last_id(&bytes[..done]) {
-                self.last_event_id = Some(id);
-            }
+        if target.resume == Resume::LastEventId
+            && let Some(id) = last_id(&bytes[..done])
+        {
+            self.last_event_id = Some(id);
         }
         self.rest.extend_from_slice(&bytes[done..]);
     }

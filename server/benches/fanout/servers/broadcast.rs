@@ -74,9 +74,7 @@ async fn sse(State(channels): State<Channels>, Path(run): Path<String>) -> Respo
     Sse::new(follow(events)).into_response()
 }
 
-fn follow(
-    events: broadcast::Receiver<Utf8Bytes>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+fn follow(events: broadcast::Receiver<Utf8Bytes>) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(events, |mut events| async {
         let json = next(&mut events).await?;
         let event = Event::default().event("step_progress").data(json.as_str());
