@@ -1,0 +1,94 @@
+//! Runs the scenarios that are asked for, in rounds in which every server takes its turn.
+
+use crate::job::{Report, Role, Transport};
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::peers::Peer;
+use crate::record::Record;
+use crate::results::{Figures, Outcome};
+use crate::round::{Row, Server};
+use crate::scenarios::{Case, SCENARIOS, Who};
+use crate::table;
+
+/// Prints each table as soon as it is there; keeps them where that is wanted.
+pub(crate) fn run(options: &Options) {
+    let machine = Machine::here();
+    println!("{}", machine.describe());
+    if options.peers {
+        for peer in Peer::ALL {
+            if let Some(how) = peer.missing() {
+                println!("not installed: {}; `{how}`", peer.name());
+            }
+        }
+    }
+    let mut record = Record::read();
+    for scenario in SCENARIOS {
+        if !options.scenarios.iter().any(|name| name == scenario.name) {
+            continue;
+        }
+        for mut case in (scenario.cases)() {
+            case.fit(options);
+            let outcome = measure(&case, options);
+            println!("\n{}", table::markdown(&outcome, case.columns, None));
+            // kept at once, so that what comes later cannot take it away
+            if let Some(name) = &options.write {
+                record.keep(name, &machine, outcome);
+                record.write();
+            }
+        }
+    }
+}
+
+/// The rows take turns, so that a machine that slows down slows all.
+fn measure(case: &Case, options: &Options) -> Outcome {
+    let rows = rows(case, options);
+    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); rows.len()];
+    for round in 1..=options.rounds {
+        for (row, reports) in rows.iter().zip(&mut reports) {
+            let (server, transport) = (row.server.name(), row.transport.name());
+            eprint!("\r\x1b[K{}, round {round}: {server}, {transport}", case.key);
+            reports.push(row.measure(case));
+        }
+    }
+    eprint!("\r\x1b[K");
+    let limit = |transport| {
+        let is = |row: &Row| row.server == Server::LIMIT && row.transport == transport;
+        rows.iter().position(is).map(|at| reports[at].as_slice())
+    };
+    let subscribers = case.shape.streams * case.shape.subscribers;
+    let figures = rows.iter().zip(&reports).map(|(row, own)| {
+        let limit = limit(row.transport);
+        Figures::new(row.server.name(), row.transport, subscribers, own, limit)
+    });
+    Outcome {
+        key: case.key.to_owned(),
+        title: case.title.to_owned(),
+        rounds: options.rounds,
+        rows: figures.collect(),
+    }
+}
+
+fn rows(case: &Case, options: &Options) -> Vec<Row> {
+    let peers = Peer::ALL
+        .into_iter()
+        .filter(|peer| options.peers && peer.missing().is_none());
+    let servers = Server::OWN.into_iter().chain(peers.map(Server::Peer));
+    let mut rows = Vec::new();
+    for server in servers {
+        let fits = match case.who {
+            Who::All => true,
+            Who::Replaying => server.replays(),
+            Who::Own => server == Server::Own(Role::Stepcast),
+        };
+        let transports = match server {
+            Server::Own(_) => &[Transport::Sse, Transport::Ws],
+            Server::Peer(peer) => peer.transports(),
+        };
+        for &transport in transports {
+            if fits && options.wants(server.name(), transport.name()) {
+                rows.push(Row { server, transport });
+            }
+        }
+    }
+    rows
+}
