@@ -2,7 +2,8 @@
 //!
 //! Each step is one small transaction, and the committing thread has its turn between any two of them.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -77,6 +78,12 @@ pub trait Shrink: Store {
     /// Where the medium fails.
     fn trim(&self, key: i64, through: Seq) -> Result<Trimmed, StoreError>;
 
+    /// Moves what was written from the journal to its place, beside those who write: else one of them would have to.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    fn tidy(&self) -> Result<(), StoreError>;
+
     /// Gives a bounded part of what is free back to the file system; true where there is more to give.
     ///
     /// # Errors
@@ -134,6 +141,8 @@ impl Sweeper {
             limits: limits.clone(),
             bell: bell.clone(),
             sizes: HashMap::new(),
+            grown: BTreeSet::new(),
+            steps: Cell::new(0),
         };
         let thread = std::thread::Builder::new().name("stepcast-sweep".into());
         let thread = thread.spawn(move || sweep.run());
@@ -185,6 +194,9 @@ struct Sweep {
     bell: Arc<Bell>,
     /// Bytes of the executions under way, each counted up to an event.
     sizes: HashMap<i64, (u64, Seq)>,
+    /// Executions still to be looked at.
+    grown: BTreeSet<i64>,
+    steps: Cell<usize>,
 }
 
 impl Sweep {
@@ -217,34 +229,38 @@ impl Sweep {
 
     /// The oldest events of executions that have too many.
     fn trim_grown(&mut self, store: &dyn Shrink, limits: &Retention) -> Result<(), Cut> {
-        for key in store.grown()? {
-            let (size, counted) = self.sizes.get(&key).copied().unwrap_or_default();
-            let with_bytes = limits.execution_bytes.is_some();
-            let Some(extent) = store.extent(key, counted, with_bytes)? else {
-                self.sizes.remove(&key);
-                continue;
-            };
-            let size = size + extent.bytes;
-            let most = limits.execution_events.unwrap_or(u64::MAX);
-            let mut through = extent.last.saturating_sub(most);
-            if let Some(limit) = limits.execution_bytes
-                && size > limit
-            {
-                through = through.max(store.through(key, size - limit)?);
-            }
-            let mut left = size;
-            while extent.first > 0 && through >= extent.first {
-                let trimmed = self.step(|| store.trim(key, through))?;
-                left = left.saturating_sub(trimmed.bytes);
-                if trimmed.done {
-                    break;
-                }
-            }
-            if extent.ended {
-                self.sizes.remove(&key);
-            } else {
-                self.sizes.insert(key, (left, extent.last));
-            }
+        self.grown.extend(store.grown()?);
+        while let Some(&key) = self.grown.first() {
+            self.trim(store, limits, key)?;
+            // one that failed stays for the next pass
+            self.grown.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn trim(&mut self, store: &dyn Shrink, limits: &Retention, key: i64) -> Result<(), Cut> {
+        // taken out: where this fails in the middle, all of it is counted anew
+        let (size, counted) = self.sizes.remove(&key).unwrap_or_default();
+        let with_bytes = limits.execution_bytes.is_some();
+        let Some(extent) = store.extent(key, counted, with_bytes)? else {
+            return Ok(());
+        };
+        let mut size = size + extent.bytes;
+        let most = limits.execution_events.unwrap_or(u64::MAX);
+        let mut through = extent.last.saturating_sub(most);
+        if let Some(limit) = limits.execution_bytes
+            && size > limit
+        {
+            through = through.max(store.through(key, size - limit)?);
+        }
+        let mut done = extent.first == 0 || through < extent.first;
+        while !done {
+            let trimmed = self.step(|| store.trim(key, through))?;
+            size = size.saturating_sub(trimmed.bytes);
+            done = trimmed.done;
+        }
+        if !extent.ended {
+            self.sizes.insert(key, (size, extent.last));
         }
         Ok(())
     }
@@ -295,7 +311,14 @@ impl Sweep {
     fn step<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, Cut> {
         let begun = Instant::now();
         let done = work()?;
-        if self.bell.rest(rest_after(begun)) {
+        let rest = rest_after(begun);
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get().is_multiple_of(UNTIDY)
+            && let Some(store) = self.store.shrinks()
+        {
+            store.tidy()?;
+        }
+        if self.bell.rest(rest) {
             Ok(done)
         } else {
             Err(Cut::Closing)
@@ -317,13 +340,16 @@ impl Retention {
     }
 }
 
-/// How long the store is left to others after work that began then: it is at work a third of the time.
+/// How long the store is left to others after work that began then: it is at work a fifth of the time.
 pub(super) fn rest_after(begun: Instant) -> Duration {
-    (begun.elapsed() * 2).clamp(SHORTEST_REST, LONGEST_REST)
+    (begun.elapsed() * 4).clamp(SHORTEST_REST, LONGEST_REST)
 }
 
 /// Executions deleted between two looks at what is the oldest.
 const AT_ONCE: usize = 64;
+
+/// Steps that the journal has room for beside what others write.
+const UNTIDY: usize = 8;
 
 const SHORTEST_REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(250);

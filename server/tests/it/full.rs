@@ -155,6 +155,71 @@ async fn retention_makes_room_in_a_full_log_at_once() {
     }
     assert_eq!(server.get("/api/executions/e0").await.0, 404);
     let (_, page) = server.get("/api/executions/e5/events").await;
-    assert_eq!((&page["earliest"], &page["last_seq"]), (&json!(1), &json!(151)));
+    assert_eq!(
+        (&page["earliest"], &page["last_seq"]),
+        (&json!(1), &json!(151))
+    );
     server.stop().await;
+}
+
+/// The real binary, whose files may not become larger than this: what a disk does when it is full, within a test.
+#[cfg(unix)]
+async fn with_files_of_at_most(
+    kibibytes: usize,
+    data_dir: &std::path::Path,
+) -> (tokio::process::Child, String) {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    let blocks = kibibytes * 2;
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+    let mut child = tokio::process::Command::new("sh")
+        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_stepcast")])
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data_dir)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = soon(lines.next_line()).await.unwrap().unwrap();
+    let address = line.strip_prefix("listening on ").unwrap().to_owned();
+    (child, address)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn rule_5_an_execution_is_acknowledged_only_where_it_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, address) = with_files_of_at_most(512, directory.path()).await;
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::new();
+    let definition = json!({
+        "name": "W",
+        "steps": [{ "id": "w", "type": "set", "config": { "values": { "text": "x".repeat(10_000) } } }],
+        "flow": { "start_at": "w", "paths": [] }
+    });
+    let (mut kept, mut refused) = (Vec::new(), None);
+    for n in 0..200 {
+        let body =
+            json!({ "definition": definition, "mode": "create", "execution_id": format!("e{n}") });
+        let request = client.post(format!("{address}/api/executions")).json(&body);
+        match soon(request.send()).await.unwrap().status().as_u16() {
+            201 => kept.push(n),
+            status => {
+                refused = Some((n, status));
+                break;
+            }
+        }
+    }
+    let (refused, status) = refused.expect("its journal cannot hold 2 MB");
+    assert!(status >= 500 && kept.len() > 5, "{status} after {kept:?}");
+    let find = |n: i32| {
+        let request = client.get(format!("{address}/api/executions/e{n}"));
+        async { soon(request.send()).await.unwrap().status().as_u16() }
+    };
+    for n in kept {
+        assert_eq!(find(n).await, 200, "e{n}");
+    }
+    assert_eq!(find(refused).await, 404);
+    child.kill().await.unwrap();
 }

@@ -63,15 +63,15 @@ impl Log {
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
         };
-        done.map_err(|error| match error {
+        match done {
             // who read the pipe has seen enough
-            CliError::Store(StoreError::Directory(error))
+            Err(CliError::Store(StoreError::Directory(error)))
                 if error.kind() == io::ErrorKind::BrokenPipe =>
             {
-                CliError::Io(error)
+                Err(CliError::Io(error))
             }
-            error => error,
-        })
+            done => done,
+        }
     }
 }
 
@@ -86,12 +86,12 @@ impl Place {
     /// To be read, whoever uses it.
     fn file(&self) -> Result<LogFile, CliError> {
         let directory = self.directory()?;
-        LogFile::open(&directory).map_err(|error| match error {
-            StoreError::Directory(error) if error.kind() == io::ErrorKind::NotFound => {
-                CliError::Usage(format!("there is no log in {}", directory.display()))
-            }
-            error => error.into(),
-        })
+        match LogFile::open(&directory) {
+            Err(StoreError::Directory(error)) if error.kind() == io::ErrorKind::NotFound => Err(
+                CliError::Usage(format!("there is no log in {}", directory.display())),
+            ),
+            opened => Ok(opened?),
+        }
     }
 
     /// To be written, with nobody else there.

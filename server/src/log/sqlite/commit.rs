@@ -1,11 +1,48 @@
 //! One transaction of the log's writer.
 
-use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 use stepcast_core::control::EndReason;
+use stepcast_core::id::ExecutionId;
 
-use super::super::execution::{Ended, ExecutionStatus};
+use super::super::execution::{Ended, ExecutionRow, ExecutionStatus, NewExecution, RowKey};
 use super::super::store::{Batch, Checkpoint, StoreError};
 use super::rows::signed;
+
+/// Makes an execution known.
+pub(super) fn create(
+    connection: &mut Connection,
+    new: &NewExecution,
+) -> Result<ExecutionRow, StoreError> {
+    // A statement that returns a row ends before it is committed, and would not tell that it could not be.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let created: Option<(i64, i64)> = transaction
+        .prepare_cached(
+            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from)
+             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7 FROM incarnation WHERE true
+             ON CONFLICT (id) DO NOTHING RETURNING key, epoch",
+        )?
+        .query_row(
+            params![
+                new.id.as_str(),
+                new.pipeline,
+                signed(new.created_at),
+                new.definition.to_string(),
+                new.input.to_string(),
+                new.lease_ms.map(signed),
+                new.resumed_from.as_ref().map(ExecutionId::as_str),
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let (key, epoch) = created.ok_or(StoreError::Exists)?;
+    transaction.commit()?;
+    Ok(new.row(RowKey {
+        key,
+        epoch: epoch.unsigned_abs(),
+    }))
+}
 
 /// Keeps all of it, or nothing.
 pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(), StoreError> {

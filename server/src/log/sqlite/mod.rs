@@ -8,6 +8,7 @@ mod export;
 mod file;
 mod import;
 mod open;
+mod reserve;
 mod rows;
 mod schema;
 mod shrink;
@@ -25,6 +26,7 @@ pub use self::export::Exported;
 pub use self::file::{LogFile, LogStats, Sized};
 pub use self::import::{ImportOptions, Imported};
 pub use self::open::{Durability, SqliteOptions};
+use self::reserve::Reserve;
 use self::rows::{SELECT, row_of, signed};
 use self::shrink::Grown;
 use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
@@ -45,6 +47,7 @@ pub struct SqliteStore {
     lock: Mutex<Option<File>>,
     options: SqliteOptions,
     grown: Mutex<Grown>,
+    reserve: Reserve,
 }
 
 impl SqliteStore {
@@ -72,6 +75,7 @@ impl SqliteStore {
         Ok(Self {
             writer: Mutex::new(writer),
             readers: Mutex::default(),
+            reserve: Reserve::beside(&path),
             path,
             lock: Mutex::new(held),
             options,
@@ -139,31 +143,7 @@ impl Store for SqliteStore {
     }
 
     fn create(&self, new: &NewExecution) -> Result<ExecutionRow, StoreError> {
-        self.writing(|connection| {
-        let mut statement = connection.prepare_cached(
-            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from)
-             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7 FROM incarnation WHERE true
-             ON CONFLICT (id) DO NOTHING RETURNING key, epoch",
-        )?;
-        let (definition, input) = (new.definition.to_string(), new.input.to_string());
-        let values = params![
-            new.id.as_str(),
-            new.pipeline,
-            signed(new.created_at),
-            definition,
-            input,
-            new.lease_ms.map(signed),
-            new.resumed_from.as_ref().map(ExecutionId::as_str),
-        ];
-        let created = statement
-            .query_row(values, |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
-            .optional()?;
-        let (key, epoch) = created.ok_or(StoreError::Exists)?;
-        Ok(new.row(RowKey {
-            key,
-            epoch: epoch.unsigned_abs(),
-        }))
-        })
+        self.writing(|connection| commit::create(connection, new))
     }
 
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
@@ -320,7 +300,10 @@ impl Store for SqliteStore {
     }
 
     fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError> {
-        self.writing(|connection| shrink::delete(connection, keys))
+        self.writing(|connection| {
+            self.reserve
+                .with(connection, |connection| shrink::delete(connection, keys))
+        })
     }
 
     fn shrinks(&self) -> Option<&dyn Shrink> {

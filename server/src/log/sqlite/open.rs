@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::super::store::StoreError;
+use super::reserve::Reserve;
 use super::rows::signed;
 use super::{BUSY, DATABASE, schema, shrink, sound};
 
@@ -81,7 +82,9 @@ pub(super) fn open(
     writer.pragma_update(None, "foreign_keys", true)?;
     writer.set_prepared_statement_cache_capacity(STATEMENTS);
     schema::migrate(&mut writer)?;
-    enter_incarnation(&mut writer, options.durability)?;
+    Reserve::beside(&path).with(&mut writer, |writer| {
+        enter_incarnation(writer, options.durability)
+    })?;
     writer.pragma_update(None, "synchronous", options.durability.synchronous())?;
     if let Some(most) = options.max_bytes {
         let [_, _, size] = shrink::pages(&writer)?;

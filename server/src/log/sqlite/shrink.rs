@@ -146,18 +146,16 @@ impl Shrink for SqliteStore {
     }
 
     fn trim(&self, key: i64, through: Seq) -> Result<Trimmed, StoreError> {
-        let mut connection = lock(&self.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let newest: Option<i64> = transaction
-            .prepare_cached("SELECT max(seq) FROM events WHERE execution = ?1")?
-            .query_row([key], |row| row.get(0))?;
-        let through = signed(through).min(newest.unwrap_or(1) - 1);
-        let mut room = Room::new();
-        let done = delete_rows(&transaction, &EVENTS, key, through, &mut room)?;
-        transaction.commit()?;
-        Ok(Trimmed {
-            bytes: room.taken,
-            done,
+        self.writing(|connection| {
+            self.reserve
+                .with(connection, |connection| trim(connection, key, through))
+        })
+    }
+
+    fn tidy(&self) -> Result<(), StoreError> {
+        self.reading(|connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()))?;
+            Ok(())
         })
     }
 
@@ -166,12 +164,29 @@ impl Shrink for SqliteStore {
         let [pages_before, free, _] = pages(&connection)?;
         // some stay: what comes next finds its pages
         if free <= pages_before / FREE_SHARE {
+            drop(connection);
+            self.reserve.set_aside();
             return Ok(false);
         }
         connection.execute_batch(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
         let [pages, free, _] = pages(&connection)?;
         Ok(pages < pages_before && free > pages / FREE_SHARE)
     }
+}
+
+fn trim(connection: &mut Connection, key: i64, through: Seq) -> Result<Trimmed, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let newest: Option<i64> = transaction
+        .prepare_cached("SELECT max(seq) FROM events WHERE execution = ?1")?
+        .query_row([key], |row| row.get(0))?;
+    let through = signed(through).min(newest.unwrap_or(1) - 1);
+    let mut room = Room::new();
+    let done = delete_rows(&transaction, &EVENTS, key, through, &mut room)?;
+    transaction.commit()?;
+    Ok(Trimmed {
+        bytes: room.taken,
+        done,
+    })
 }
 
 /// Takes away a bounded part of these executions, and gives those that are gone.
@@ -285,10 +300,10 @@ pub(super) fn pages(connection: &Connection) -> Result<[u64; 3], StoreError> {
     Ok(found)
 }
 
-/// What one transaction takes away at most, so that a commit waits for a few milliseconds and no longer.
-const STEP_ROWS: usize = 1000;
+/// What one transaction takes away at most, so that a commit waits for some milliseconds at most.
+const STEP_ROWS: usize = 500;
 const STEP_BYTES: u64 = 1 << 20;
-const STEP_TIME: Duration = Duration::from_millis(3);
+const STEP_TIME: Duration = Duration::from_millis(1);
 
 /// Rows deleted by one statement.
 const CHUNK: i64 = 64;

@@ -109,17 +109,17 @@ pub(super) fn follows(
 
 /// An error of a database that cannot be read is damage, and is told with what can be done.
 pub(super) fn told(error: StoreError, path: &Path) -> StoreError {
-    match &error {
-        StoreError::Database(cause)
-            if matches!(
-                cause.sqlite_error_code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ) =>
-        {
-            unsound(path, cause.to_string())
-        }
-        _ => error,
+    let StoreError::Database(cause) = &error else {
+        return error;
+    };
+    let is_damage = matches!(
+        cause.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    );
+    if is_damage {
+        return unsound(path, cause.to_string());
     }
+    error
 }
 
 fn unsound(path: &Path, finding: impl Into<String>) -> StoreError {
