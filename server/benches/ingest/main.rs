@@ -4,7 +4,6 @@
 //! `docs/benchmarks.md`.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a benchmark prints, and ends when something is wrong"
 )]

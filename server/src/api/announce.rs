@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 
+use super::incoming::too_large;
 use super::producer;
 use crate::config::LEASE_MS;
 use crate::error::{Flaw, Problem};
@@ -45,6 +46,7 @@ impl Described {
         input: Map<String, Value>,
         execution_id: Option<ExecutionId>,
         headers: &HeaderMap,
+        max_event_bytes: usize,
     ) -> Result<Announcement, Problem> {
         let mut flaws = Vec::new();
         if name.is_empty() || name.len() > LONGEST_NAME {
@@ -70,11 +72,16 @@ impl Described {
             members.insert("steps".into(), steps.into());
             members.insert("paths".into(), paths.into());
         }
+        let input = Value::from(input);
+        if pipeline.to_string().len() + input.to_string().len() > max_event_bytes {
+            // together they are the first event
+            return Err(too_large(max_event_bytes));
+        }
         Ok(Announcement {
             execution_id,
             name,
             pipeline,
-            input: input.into(),
+            input,
             lease: self.lease_ms.map(Duration::from_millis),
             producer: producer::name(headers)?,
         })

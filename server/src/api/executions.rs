@@ -120,7 +120,13 @@ async fn announce(
         ));
     };
     let id = parsed_id(start.execution_id.as_deref())?;
-    let announcement = described.announcement(name, start.input, id, headers)?;
+    let announcement = described.announcement(
+        name,
+        start.input,
+        id,
+        headers,
+        executions.config().max_event_bytes,
+    )?;
     let (row, new) = executions.announce(announcement).await?;
     let status = if new {
         StatusCode::CREATED

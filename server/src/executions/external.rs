@@ -62,6 +62,8 @@ impl Executions {
                 let detail = "Too many executions of producers elsewhere have not ended; the setting is max_external.";
                 Problem::too_many(detail, 5)
             })?;
+            // one that was deleted may have left its gate; nobody opens another before the execution is there
+            this.0.external.gates.remove(&new.id);
             let (budget, creating) = (this.external_budget(), new.clone());
             let created = this.storing(move |log| Ok(log.create(&creating, budget))).await?;
             let created = match created {
@@ -73,7 +75,6 @@ impl Executions {
             if !created {
                 return this.same(row, &new);
             }
-            this.0.external.gates.remove(&new.id);
             place.grant(&new.id, length_of(&row));
             Ok((row, true))
         })

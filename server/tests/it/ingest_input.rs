@@ -142,7 +142,7 @@ async fn headers_that_do_not_fit_are_refused_before_anything_is_taken() {
 
 #[tokio::test]
 async fn an_execution_is_announced_in_words_that_can_be_shown() {
-    let server = Server::with(|_| {}).await;
+    let server = Server::with(|config| config.max_event_bytes = 1000).await;
     let rows = [
         (json!({ "pipeline": "" }), 422, "$.pipeline"),
         (json!({ "pipeline": "p", "lease_ms": 5 }), 422, "$.lease_ms"),
@@ -170,6 +170,11 @@ async fn an_execution_is_announced_in_words_that_can_be_shown() {
         (json!({ "pipeline": "p", "execution_id": "a b" }), 400, ""),
         (json!({ "pipeline": "p", "definition": {} }), 400, ""),
         (json!({ "steps": [] }), 400, ""),
+        (
+            json!({ "pipeline": "p", "input": { "text": "x".repeat(1000) } }),
+            413,
+            "",
+        ),
         (json!({ "pipeline": "p", "colour": 1 }), 400, ""),
     ];
     for (mut body, status, path) in rows {
