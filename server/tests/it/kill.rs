@@ -194,7 +194,7 @@ impl Lane {
                 )
             };
             assert_eq!(events.iter().filter(ends).count(), 1, "{id}");
-            assert!(events.last().iter().all(|last| ends(last)), "{id}");
+            assert!(events.last().iter().all(ends), "{id}");
             let resumed = |event: &Value| event["data"]["kind"] == "resumed";
             self.resumed += usize::from(events.iter().any(resumed));
         }
