@@ -10,6 +10,7 @@
 
 mod bare;
 mod http;
+mod idle;
 mod log;
 mod power;
 
@@ -27,6 +28,9 @@ fn main() {
     }
     if wanted("http") {
         runtime.block_on(http::run());
+    }
+    if wanted("idle") {
+        runtime.block_on(idle::run());
     }
     if wanted("power") {
         runtime.block_on(power::run());
