@@ -52,6 +52,8 @@ impl Live {
     /// Runs until either end closes. `read` is what the client has sent already.
     pub(super) async fn run(mut self, feed: Feed, read: Bytes) {
         self.incoming.push(&read);
+        // it may hold the whole buffer that HTTP read into
+        drop(read);
         if let Err(error) = self.drive(Box::new(feed)).await {
             tracing::debug!(%error, "a stream broke");
         }
