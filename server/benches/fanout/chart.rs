@@ -1,6 +1,7 @@
 //! A bar chart as SVG, on a logarithmic scale, that can be read on light and on dark ground.
 
 use crate::results::{Figures, Outcome};
+use crate::table;
 
 /// CPU-seconds per million deliveries, a panel for each outcome.
 pub(crate) fn svg(outcomes: &[&Outcome]) -> String {
@@ -47,14 +48,14 @@ fn bar(row: &Figures, scale: &Scale, y: usize) -> String {
     let (name, transport) = (&row.server, row.transport.name());
     let (width, middle) = (end - LEFT, y + 4);
     let (top, after) = (y - 8, end + 6.0);
-    let value = format!("{:.2}", row.per_million);
+    let value = table::short(row.per_million);
     format!(
         "<text class=\"name\" x=\"{x}\" y=\"{middle}\">{name}, {transport}</text>\n<rect class=\"{class}\" x=\"{LEFT}\" y=\"{top}\" width=\"{width:.1}\" height=\"15\"/>\n<text x=\"{after:.1}\" y=\"{middle}\">{value}</text>\n",
         x = LEFT - 8.0
     )
 }
 
-/// From a power of ten below the least to one above the greatest.
+/// From a power of ten below the least to a little above the greatest.
 struct Scale {
     low: f64,
     high: f64,
@@ -66,7 +67,7 @@ impl Scale {
         let greatest = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         Self {
             low: (least * 0.8).log10().floor(),
-            high: greatest.log10().ceil(),
+            high: (greatest * 1.2).log10(),
         }
     }
 
@@ -76,7 +77,7 @@ impl Scale {
     }
 
     fn ticks(&self) -> impl Iterator<Item = f64> {
-        (self.low as i32..=self.high as i32).map(|power| 10_f64.powi(power))
+        (self.low as i32..=self.high.floor() as i32).map(|power| 10_f64.powi(power))
     }
 }
 
@@ -96,7 +97,7 @@ line {{ stroke: #8c959f; stroke-opacity: .35 }}
 }
 
 /// Where the bars begin, and how long they may be.
-const LEFT: f64 = 250.0;
+const LEFT: f64 = 270.0;
 const WIDTH: f64 = 500.0;
 
 /// The height of a line, and of what stands above the first.

@@ -233,7 +233,7 @@ fn program_of_ours(
     path: &str,
     handshake: Vec<Exchange>,
 ) -> Running {
-    let (server, ready) = process::start(cores().0, command);
+    let (server, ready) = process::start(cores().0, command.stderr(Stdio::null()));
     let target = Target {
         http: ready.http,
         control: ready.control,

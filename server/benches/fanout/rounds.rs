@@ -39,24 +39,30 @@ pub(crate) fn run(options: &Options) {
     }
 }
 
-/// The rows take turns, so that a machine that slows down slows all.
+/// The rows take turns, so that a machine that slows down slows all. A server that does not bear it has no row.
 fn measure(case: &Case, options: &Options) -> Outcome {
-    let rows = rows(case, options);
-    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); rows.len()];
+    let mut measured: Vec<(Row, Vec<Report>)> = rows(case, options)
+        .into_iter()
+        .map(|row| (row, Vec::new()))
+        .collect();
     for round in 1..=options.rounds {
-        for (row, reports) in rows.iter().zip(&mut reports) {
+        measured.retain_mut(|(row, reports)| {
             let (server, transport) = (row.server.name(), row.transport.name());
             eprint!("\r\x1b[K{}, round {round}: {server}, {transport}", case.key);
-            reports.push(row.measure(case));
-        }
+            let report = row.measure(case);
+            if report.is_none() {
+                println!("{}: {server}, {transport} failed", case.title);
+            }
+            report.map(|report| reports.push(report)).is_some()
+        });
     }
     eprint!("\r\x1b[K");
     let limit = |transport| {
-        let is = |row: &Row| row.server == Server::LIMIT && row.transport == transport;
-        rows.iter().position(is).map(|at| reports[at].as_slice())
+        let is = |(row, _): &&(Row, _)| row.server == Server::LIMIT && row.transport == transport;
+        measured.iter().find(is).map(|(_, reports)| reports.as_slice())
     };
     let subscribers = case.shape.streams * case.shape.subscribers;
-    let figures = rows.iter().zip(&reports).map(|(row, own)| {
+    let figures = measured.iter().map(|(row, own)| {
         let limit = limit(row.transport);
         Figures::new(row.server.name(), row.transport, subscribers, own, limit)
     });

@@ -166,7 +166,7 @@ pub(crate) fn markdown(outcome: &Outcome, columns: &[Column], before: Option<&Ou
 }
 
 /// Three figures that count.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value {
         _ if !value.is_finite() => "–".to_owned(),
         ..10.0 => format!("{value:.2}"),
