@@ -59,7 +59,10 @@ fn measure(case: &Case, options: &Options) -> Outcome {
     eprint!("\r\x1b[K");
     let limit = |transport| {
         let is = |(row, _): &&(Row, _)| row.server == Server::LIMIT && row.transport == transport;
-        measured.iter().find(is).map(|(_, reports)| reports.as_slice())
+        measured
+            .iter()
+            .find(is)
+            .map(|(_, reports)| reports.as_slice())
     };
     let subscribers = case.shape.streams * case.shape.subscribers;
     let figures = measured.iter().map(|(row, own)| {
