@@ -55,6 +55,106 @@ export interface ErrorView {
   severity: string | null;
 }
 
+/** What language models took. `null` where no provider said anything of the kind. */
+export interface Usage {
+  input_tokens: number | null;
+  output_tokens: number | null;
+  /** Of the output. */
+  reasoning_tokens: number | null;
+  /** Of the input. */
+  cached_tokens: number | null;
+}
+
+export interface ToolCallView {
+  call_id: string;
+  name: string | null;
+  /** The beginning of the JSON text of its arguments, as far as it has come. */
+  arguments: string;
+  arguments_dropped: number;
+  /** Whether the arguments are whole. */
+  done: boolean;
+}
+
+/** One answer of a language model. */
+export interface ModelView {
+  provider: string | null;
+  model: string | null;
+  /** Whether the answer is a recording that is replayed. */
+  scripted: boolean;
+  tool_calls: ToolCallView[];
+  tool_calls_dropped: number;
+  usage: Usage;
+  finish_reason: "stop" | "length" | "tool_calls" | "content_filter" | "refusal" | (string & {}) | null;
+}
+
+/** The circuit breaker in front of a step, as it was told last. */
+export interface CircuitView {
+  name: string | null;
+  state: "closed" | "open" | "half_open" | (string & {});
+  failures: number | null;
+  retry_at: number | null;
+}
+
+export interface FieldView {
+  name: string;
+  type:
+    | "text"
+    | "textarea"
+    | "number"
+    | "boolean"
+    | "radio"
+    | "select"
+    | "multiselect"
+    | "email"
+    | "url"
+    | "date"
+    | "datetime"
+    | "password";
+  label: string | null;
+  required: boolean;
+  options: { value: any; label: string }[];
+  placeholder: string | null;
+  rows: number | null;
+  min: any;
+  max: any;
+  default: any;
+  description: string | null;
+}
+
+export interface FormView {
+  title: string | null;
+  description: string | null;
+  fields: FieldView[];
+}
+
+/** A wait for a person. While it is `pending` it takes an answer, an object with one entry a field. */
+export interface WaitView {
+  wait_id: string;
+  state: "pending" | "answered" | "closed";
+  iteration: number;
+  prompt: string | null;
+  form: FormView;
+  context: any;
+  assigned_users: string[];
+  channels: string[];
+  expires_at: number | null;
+  default: any;
+  asked_at: number | null;
+  answer: any;
+  by: string | null;
+  source: "person" | "default" | (string & {}) | null;
+  answered_at: number | null;
+}
+
+/** A file that a step made: `GET /api/executions/{execution_id}/artifacts/{sha256}`. */
+export interface ArtifactView {
+  seq: number;
+  name: string;
+  media_type: string;
+  size: number | null;
+  sha256: string;
+}
+
 export interface StepView {
   id: string;
   name: string | null;
@@ -80,10 +180,22 @@ export interface StepView {
   custom: any;
   text: string;
   text_dropped: number;
+  reasoning: string;
+  reasoning_dropped: number;
+  models: ModelView[];
+  models_dropped: number;
+  usage: Usage;
+  circuit: CircuitView | null;
+  waits: WaitView[];
+  waits_dropped: number;
+  artifacts: ArtifactView[];
+  artifacts_dropped: number;
   logs: { seq: number; level: string; message: string }[];
   logs_dropped: number;
   output: any;
   output_seq: number | null;
+  /** Whether the output is only what there was when the step failed. */
+  partial: boolean;
   error: ErrorView | null;
   started_at: number | null;
   ended_at: number | null;
@@ -109,6 +221,8 @@ export interface RunView {
   progress: number;
   steps: StepView[];
   paths: { from: string; to: string; condition: string | null; taken: number }[];
+  /** Of all steps, attempts and iterations. */
+  usage: Usage;
   checkpoints: number;
   resumes: number;
   events: number;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::step::text_of;
+use super::read::text_of;
 
 /// An error, as events carry it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

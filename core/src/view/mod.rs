@@ -4,19 +4,37 @@
 //! summaries all use this one fold. It takes anything: what is missing, odd, repeated or of a later version
 //! never stops it, and is never guessed at silently.
 
+mod artifact;
+mod circuit;
 mod error;
+mod form;
+mod graph;
+mod model;
+mod progress;
+mod read;
 mod status;
 mod step;
+mod text;
+mod wait;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use self::artifact::{ArtifactView, MAX_ARTIFACTS};
+pub use self::circuit::CircuitView;
 pub use self::error::ErrorView;
+pub use self::form::{FieldKind, FieldView, FormView, OptionView};
+pub use self::graph::PathView;
+pub use self::model::{
+    MAX_ARGUMENT_BYTES, MAX_MODELS, MAX_TOOL_CALLS, ModelView, ToolCallView, Usage,
+};
+use self::read::{elapsed, list_of, text_of};
 pub use self::status::{Counts, RunStatus, StepStatus};
-pub use self::step::{LogView, MAX_LOGS, MAX_TEXT_BYTES, StepView};
-use self::step::{elapsed, text_of};
+pub use self::step::StepView;
+pub use self::text::{LogView, MAX_LOGS, MAX_TEXT_BYTES};
+pub use self::wait::{MAX_WAITS, WaitState, WaitView};
 use crate::control::{EndReason, GapReason};
 use crate::event::{EventType, StreamEvent};
 use crate::id::{ExecutionId, Seq, StepId};
@@ -57,6 +75,8 @@ pub struct RunView {
     pub steps: Vec<StepView>,
     /// The pipeline's paths, then those nobody announced.
     pub paths: Vec<PathView>,
+    /// What language models took, in all steps, attempts and iterations.
+    pub usage: Usage,
     /// Checkpoints saved.
     pub checkpoints: u64,
     /// How often it went on after it had stopped.
@@ -80,19 +100,9 @@ pub struct RunView {
     /// The sum of the steps' shares.
     #[serde(skip)]
     shares: f64,
-}
-
-/// An edge of the pipeline's graph.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PathView {
-    /// Begins at.
-    pub from: String,
-    /// Leads to; a step or an `end…`.
-    pub to: String,
-    /// The condition in words; none for always.
-    pub condition: Option<String>,
-    /// How often it was taken.
-    pub taken: u64,
+    /// How many steps are under way, and how many of these wait for a person.
+    #[serde(skip)]
+    under_way: (usize, usize),
 }
 
 /// A hole in what is known.
@@ -196,9 +206,13 @@ impl RunView {
             }
             EventType::Unknown(_) => return false,
         };
-        if self.status == RunStatus::Pending {
-            self.status = RunStatus::Running;
-        }
+        // it waits where a step does, and nothing else goes on meanwhile
+        let (active, waiting) = self.under_way;
+        self.status = if waiting > 0 && waiting == active {
+            RunStatus::Waiting
+        } else {
+            RunStatus::Running
+        };
         known
     }
 
@@ -217,48 +231,6 @@ impl RunView {
         true
     }
 
-    fn announce_steps(&mut self, announced: &[Value], seq: Seq) {
-        let earlier = std::mem::take(&mut self.steps);
-        self.index.clear();
-        for step in announced {
-            if let Some(id) = text_of(step, "id") {
-                let at = self.place(&StepId::from(id));
-                if let Some(view) = self.steps.get_mut(at) {
-                    view.name = text_of(step, "name");
-                    view.kind = text_of(step, "kind");
-                    view.last_seq = seq;
-                }
-            }
-        }
-        for step in earlier {
-            let at = self.place(&StepId::from(step.id.as_str()));
-            if let Some(view) = self.steps.get_mut(at) {
-                let (name, kind) = (view.name.take(), view.kind.take());
-                *view = step;
-                view.name = name.or(view.name.take());
-                view.kind = kind.or(view.kind.take());
-            }
-        }
-    }
-
-    fn announce_paths(&mut self, announced: &[Value]) {
-        let earlier = std::mem::take(&mut self.paths);
-        self.paths = announced
-            .iter()
-            .filter_map(|path| {
-                Some(PathView {
-                    from: text_of(path, "from")?,
-                    to: text_of(path, "to")?,
-                    condition: text_of(path, "condition"),
-                    taken: 0,
-                })
-            })
-            .collect();
-        for path in earlier {
-            self.take_path(&path.from, &path.to, path.taken);
-        }
-    }
-
     fn take_step(&mut self, event: &StreamEvent) -> bool {
         let Some(id) = &event.step_id else {
             return false;
@@ -268,9 +240,16 @@ impl RunView {
             return false;
         };
         let unseen = self.hole > step.last_seq;
+        let (before, usage) = (step.status, step.usage);
         let known = step.apply(event, unseen);
+        let (after, took_more) = (step.status, step.usage != usage);
         let share = step.fraction().max(step.share);
         self.shares += share - std::mem::replace(&mut step.share, share);
+        self.recount(before, after);
+        if took_more {
+            let sum = |sum: Usage, step: &StepView| sum.plus(&step.usage);
+            self.usage = self.steps.iter().fold(Usage::default(), sum);
+        }
         self.advance();
         if matches!(
             event.event_type,
@@ -290,11 +269,28 @@ impl RunView {
         let resumed = text_of(&event.data, "kind").is_some_and(|kind| kind == "resumed");
         if resumed {
             self.resumes = self.resumes.saturating_add(1);
+            let again = event.data.get("steps").and_then(Value::as_array);
             for step in &mut self.steps {
-                step.cut_off();
+                // a wait for a person is part of the run's state: it goes on where its step does not begin again
+                let stays = again.is_some_and(|again| !again.iter().any(|id| *id == step.id));
+                if !(stays && step.status == StepStatus::Waiting) {
+                    step.cut_off();
+                }
             }
+            let counts = self.counts();
+            self.under_way = (counts.active(), counts.waiting);
         }
         resumed
+    }
+
+    /// Keeps count of the steps under way where one of them went from one status to another.
+    const fn recount(&mut self, before: StepStatus, after: StepStatus) {
+        let (active, waiting) = self.under_way;
+        self.under_way = (
+            active + after.is_active() as usize - before.is_active() as usize,
+            waiting + matches!(after, StepStatus::Waiting) as usize
+                - matches!(before, StepStatus::Waiting) as usize,
+        );
     }
 
     fn finish(&mut self, event: &StreamEvent) {
@@ -318,31 +314,6 @@ impl RunView {
         }
     }
 
-    /// Where the step is; at the end where nobody announced it.
-    fn place(&mut self, id: &StepId) -> usize {
-        if let Some(&at) = self.index.get(id) {
-            return at;
-        }
-        let at = self.steps.len();
-        self.steps.push(StepView::new(id.as_str()));
-        self.index.insert(id.clone(), at);
-        at
-    }
-
-    fn take_path(&mut self, from: &str, to: &str, times: u64) {
-        let is_it = |path: &&mut PathView| path.from == from && path.to == to;
-        if let Some(path) = self.paths.iter_mut().find(is_it) {
-            path.taken = path.taken.saturating_add(times);
-        } else {
-            self.paths.push(PathView {
-                from: from.to_owned(),
-                to: to.to_owned(),
-                condition: None,
-                taken: times,
-            });
-        }
-    }
-
     #[expect(
         clippy::cast_precision_loss,
         reason = "a pipeline has fewer than 2^52 steps"
@@ -351,10 +322,4 @@ impl RunView {
         let now = self.shares / self.steps.len().max(1) as f64;
         self.reached = self.reached.max(now.min(ALMOST));
     }
-}
-
-fn list_of<'a>(data: &'a Value, key: &str) -> &'a [Value] {
-    data.get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
 }

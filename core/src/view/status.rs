@@ -77,6 +77,11 @@ impl StepStatus {
         }
     }
 
+    /// Whether the step is under way in any form.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Retrying | Self::Waiting)
+    }
+
     /// The status in a word for people.
     pub const fn words(self) -> &'static str {
         match self {

@@ -3,8 +3,14 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::artifact::ArtifactView;
+use super::circuit::CircuitView;
 use super::error::ErrorView;
+use super::model::{ModelView, Usage};
+use super::read::{count_of, elapsed, is_set, text_of};
 use super::status::StepStatus;
+use super::text::LogView;
+use super::wait::{self, WaitView};
 use crate::event::{EventType, StreamEvent};
 use crate::id::Seq;
 
@@ -37,11 +43,32 @@ pub struct StepView {
     pub message: Option<String>,
     /// What it said last in a form of its own (`custom`).
     pub custom: Option<Value>,
-    /// The end of the text streamed by it, newest attempt: at most [`MAX_TEXT_BYTES`].
+    /// The end of the text streamed by it, newest attempt: at most
+    /// [`MAX_TEXT_BYTES`](super::MAX_TEXT_BYTES).
     pub text: String,
     /// Bytes of text dropped in front of `text`.
     pub text_dropped: u64,
-    /// Its newest log lines, of all iterations: at most [`MAX_LOGS`].
+    /// The end of the reasoning streamed beside the text, bounded like it.
+    pub reasoning: String,
+    /// Bytes dropped in front of `reasoning`.
+    pub reasoning_dropped: u64,
+    /// The answers of language models, newest attempt: the newest [`MAX_MODELS`](super::MAX_MODELS).
+    pub models: Vec<ModelView>,
+    /// Answers dropped in front of `models`.
+    pub models_dropped: u64,
+    /// What language models took for it, in all attempts and iterations.
+    pub usage: Usage,
+    /// The circuit breaker in front of it, where one said something in this iteration.
+    pub circuit: Option<CircuitView>,
+    /// Its waits for people, of all iterations: the newest [`MAX_WAITS`](super::MAX_WAITS).
+    pub waits: Vec<WaitView>,
+    /// Waits dropped in front of `waits`.
+    pub waits_dropped: u64,
+    /// Files it made, newest attempt, one of a name: at most [`MAX_ARTIFACTS`](super::MAX_ARTIFACTS).
+    pub artifacts: Vec<ArtifactView>,
+    /// Files dropped in front of `artifacts`.
+    pub artifacts_dropped: u64,
+    /// Its newest log lines, of all iterations: at most [`MAX_LOGS`](super::MAX_LOGS).
     pub logs: Vec<LogView>,
     /// Log lines dropped in front of `logs`.
     pub logs_dropped: u64,
@@ -49,6 +76,8 @@ pub struct StepView {
     pub output: Option<Value>,
     /// The event that holds the output; with no `output` here, that event is missing.
     pub output_seq: Option<Seq>,
+    /// Whether what it gave is only what there was when it failed.
+    pub partial: bool,
     /// What went wrong last, an attempt that was retried included.
     pub error: Option<ErrorView>,
     /// Milliseconds since 1970, newest iteration.
@@ -62,24 +91,10 @@ pub struct StepView {
     /// The largest fraction it has reached in any iteration: what it adds to the run's progress.
     #[serde(skip)]
     pub(super) share: f64,
+    /// Of `usage`, what the answers before the newest one took.
+    #[serde(skip)]
+    pub(super) spent: Usage,
 }
-
-/// One log line of a step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct LogView {
-    /// The event it came with.
-    pub seq: Seq,
-    /// `debug`, `info`, `warning` or `error`.
-    pub level: String,
-    /// The line.
-    pub message: String,
-}
-
-/// The longest text kept for a step, in bytes.
-pub const MAX_TEXT_BYTES: usize = 1 << 20;
-
-/// The most log lines kept for a step.
-pub const MAX_LOGS: usize = 500;
 
 impl StepView {
     pub(super) fn new(id: &str) -> Self {
@@ -110,18 +125,20 @@ impl StepView {
                 self.resume(unseen);
                 self.output = data.get("output").cloned();
                 self.output_seq = Some(event.seq);
+                self.partial = is_set(data, "partial");
                 true
             }
             EventType::StepComplete => {
                 self.resume(unseen);
                 self.finish(event, at);
+                self.partial = false;
                 self.status = StepStatus::Completed;
                 true
             }
             EventType::StepError => {
                 self.finish(event, at);
-                let continued = data.get("continued").and_then(Value::as_bool);
-                self.status = if continued == Some(true) {
+                self.partial |= is_set(data, "partial");
+                self.status = if is_set(data, "continued") {
                     StepStatus::FailedContinued
                 } else {
                     StepStatus::Failed
@@ -149,6 +166,7 @@ impl StepView {
             self.ended_at = at;
         }
         self.retry_at = None;
+        wait::close(&mut self.waits);
         self.status = match failure {
             _ if unseen => StepStatus::Unknown,
             Some(words) if began => {
@@ -167,6 +185,7 @@ impl StepView {
             self.begin_attempt();
             self.status = StepStatus::Pending;
             self.started_at = None;
+            self.circuit = None;
         }
     }
 
@@ -199,53 +218,6 @@ impl StepView {
         self.attempt = count_of(data, "attempt").unwrap_or(self.attempt.max(1));
     }
 
-    fn advance(&mut self, event: &StreamEvent, at: Option<u64>, unseen: bool) -> bool {
-        let data = &event.data;
-        let kind = data.get("kind").and_then(Value::as_str);
-        if kind == Some("retry") {
-            self.retry(data, at, unseen);
-            return true;
-        }
-        self.resume(unseen);
-        match kind {
-            None if data.get("kind").is_none() => {
-                if let Some(progress) = data.get("progress").and_then(Value::as_f64) {
-                    self.progress = Some(progress.clamp(0.0, 1.0));
-                }
-                if let Some(message) = text_of(data, "message") {
-                    self.message = Some(message);
-                }
-                data.is_object()
-            }
-            Some("token") => self.append(data.get("text").and_then(Value::as_str)),
-            Some("log") => {
-                self.log(event.seq, data);
-                true
-            }
-            Some("fallback") => {
-                self.fallback = true;
-                self.blame(data);
-                true
-            }
-            Some("custom") => {
-                self.custom = Some(data.clone());
-                true
-            }
-            Some(_) | None => false,
-        }
-    }
-
-    fn retry(&mut self, data: &Value, at: Option<u64>, unseen: bool) {
-        self.resume(unseen);
-        self.retries = self.retries.saturating_add(1);
-        self.attempt = count_of(data, "attempt").unwrap_or(self.attempt.saturating_add(1));
-        self.max_attempts = count_of(data, "max_attempts");
-        self.blame(data);
-        let delay = data.get("delay_ms").and_then(Value::as_f64).unwrap_or(0.0);
-        self.retry_at = at.map(|at| at.saturating_add(whole_ms(delay)));
-        self.status = StepStatus::Retrying;
-    }
-
     fn finish(&mut self, event: &StreamEvent, at: Option<u64>) {
         let data = &event.data;
         let iteration = count_of(data, "iteration").unwrap_or(self.iteration.max(1));
@@ -256,6 +228,7 @@ impl StepView {
         self.duration_ms = data.get("duration_ms").and_then(Value::as_f64);
         self.ended_at = at;
         self.retry_at = None;
+        wait::close(&mut self.waits);
         if let Some(output) = data.get("output") {
             self.output = Some(output.clone());
             self.output_seq = Some(event.seq);
@@ -268,14 +241,14 @@ impl StepView {
     }
 
     /// Keeps an error that does not end the step.
-    fn blame(&mut self, data: &Value) {
+    pub(super) fn blame(&mut self, data: &Value) {
         if let Some(error) = data.get("error") {
             self.error = Some(ErrorView::read(error));
         }
     }
 
     /// A step that says something is under way, whether or not its beginning was seen.
-    fn resume(&mut self, unseen: bool) {
+    pub(super) fn resume(&mut self, unseen: bool) {
         let cut_off = self.status == StepStatus::Pending && self.iteration > 0;
         if cut_off || self.status == StepStatus::Retrying {
             self.begin_attempt();
@@ -290,6 +263,7 @@ impl StepView {
         self.attempt = 1;
         self.max_attempts = None;
         self.fallback = false;
+        self.circuit = None;
         self.error = None;
         self.started_at = None;
         self.ended_at = None;
@@ -305,61 +279,16 @@ impl StepView {
         self.custom = None;
         self.text.clear();
         self.text_dropped = 0;
+        self.reasoning.clear();
+        self.reasoning_dropped = 0;
+        self.models.clear();
+        self.models_dropped = 0;
+        self.spent = self.usage;
+        self.artifacts.clear();
+        self.artifacts_dropped = 0;
+        wait::close(&mut self.waits);
         self.output = None;
         self.output_seq = None;
+        self.partial = false;
     }
-
-    /// Appends text. Over the bound a quarter goes at once, so that a token costs no move of a megabyte.
-    fn append(&mut self, text: Option<&str>) -> bool {
-        let Some(text) = text else { return false };
-        self.text.push_str(text);
-        if self.text.len() > MAX_TEXT_BYTES {
-            let least = self.text.len() - MAX_TEXT_BYTES / 4 * 3;
-            let cut = self.text.ceil_char_boundary(least);
-            self.text.drain(..cut);
-            self.text_dropped = self.text_dropped.saturating_add(cut as u64);
-        }
-        true
-    }
-
-    fn log(&mut self, seq: Seq, data: &Value) {
-        if self.logs.len() >= MAX_LOGS {
-            let cut = MAX_LOGS / 4;
-            self.logs.drain(..cut);
-            self.logs_dropped = self.logs_dropped.saturating_add(cut as u64);
-        }
-        self.logs.push(LogView {
-            seq,
-            level: text_of(data, "level").unwrap_or_else(|| "info".to_owned()),
-            message: text_of(data, "message").unwrap_or_default(),
-        });
-    }
-}
-
-/// The text at `key`.
-pub(super) fn text_of(data: &Value, key: &str) -> Option<String> {
-    data.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-/// Milliseconds from `from` to `to`, or to `now` where there is no end yet.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "exact for 285,000 years of milliseconds"
-)]
-pub(super) fn elapsed(from: Option<u64>, to: Option<u64>, now: u64) -> Option<f64> {
-    from.map(|from| to.unwrap_or(now).saturating_sub(from) as f64)
-}
-
-/// The number at `key`, where it is one that counts from 1.
-fn count_of(data: &Value, key: &str) -> Option<u64> {
-    data.get(key).and_then(Value::as_u64).filter(|&n| n > 0)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, and a negative delay is none"
-)]
-fn whole_ms(ms: f64) -> u64 {
-    ms as u64
 }

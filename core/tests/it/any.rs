@@ -42,6 +42,69 @@ pub(crate) fn event(
     }
 }
 
+/// Words that mean something somewhere.
+const WORDS: [&str; 17] = [
+    "a",
+    "b",
+    "end",
+    "token",
+    "log",
+    "retry",
+    "fallback",
+    "custom",
+    "llm",
+    "tool_call",
+    "usage",
+    "circuit",
+    "waiting",
+    "answered",
+    "artifact",
+    "resumed",
+    "reasoning",
+];
+
+/// Keys that mean something somewhere.
+const KEYS: [&str; 38] = [
+    "pipeline",
+    "steps",
+    "paths",
+    "id",
+    "from",
+    "to",
+    "kind",
+    "text",
+    "level",
+    "message",
+    "progress",
+    "attempt",
+    "iteration",
+    "delay_ms",
+    "error",
+    "output",
+    "output_seq",
+    "next",
+    "continued",
+    "reason",
+    "duration_ms",
+    "category",
+    "input",
+    "name",
+    "channel",
+    "call_id",
+    "arguments",
+    "input_tokens",
+    "done",
+    "state",
+    "retry_after_ms",
+    "wait_id",
+    "form",
+    "fields",
+    "options",
+    "answer",
+    "assigned_users",
+    "partial",
+];
+
 /// Any JSON, mostly with keys that mean something.
 pub(crate) fn any_value(dice: &mut Dice, depth: u32) -> Value {
     match dice.below(if depth == 0 { 8 } else { 11 }) {
@@ -51,43 +114,15 @@ pub(crate) fn any_value(dice: &mut Dice, depth: u32) -> Value {
         3 => json!(-1),
         4 => json!(u64::MAX),
         5 => json!([-1e300, 0.5, 1.5, 1e300][usize::try_from(dice.below(4)).unwrap()]),
-        6 => json!(dice.one(&[
-            "a", "b", "end", "token", "log", "retry", "fallback", "custom"
-        ])),
+        6 => json!(dice.one(&WORDS)),
         7 => json!("ü🎈".repeat(usize::try_from(dice.below(3)).unwrap())),
         8 => (0..dice.below(4))
             .map(|_| any_value(dice, depth - 1))
             .collect(),
         _ => {
-            let keys = [
-                "pipeline",
-                "steps",
-                "paths",
-                "id",
-                "from",
-                "to",
-                "kind",
-                "text",
-                "level",
-                "message",
-                "progress",
-                "attempt",
-                "iteration",
-                "delay_ms",
-                "error",
-                "output",
-                "output_seq",
-                "next",
-                "continued",
-                "reason",
-                "duration_ms",
-                "category",
-                "input",
-                "name",
-            ];
             let object: Map<String, Value> = (0..dice.below(7))
                 .map(|_| {
-                    let key = dice.one(&keys).to_owned();
+                    let key = dice.one(&KEYS).to_owned();
                     (key, any_value(dice, depth - 1))
                 })
                 .collect();
@@ -112,7 +147,7 @@ pub(crate) fn any_type(dice: &mut Dice, terminal: bool) -> EventType {
 fn any_step_event(dice: &mut Dice, seq: u64) -> (EventType, Value) {
     let iteration = 1 + dice.below(3);
     let attempt = 1 + dice.below(3);
-    match dice.below(9) {
+    match dice.below(17) {
         0 => (
             EventType::StepStart,
             json!({"kind": "delay", "iteration": iteration, "attempt": attempt}),
@@ -132,7 +167,10 @@ fn any_step_event(dice: &mut Dice, seq: u64) -> (EventType, Value) {
             EventType::StepProgress,
             json!({"kind": "retry", "attempt": attempt, "delay_ms": 5}),
         ),
-        4 => (EventType::StepOutput, json!({"output": {"n": seq}})),
+        4 => (
+            EventType::StepOutput,
+            json!({"output": {"n": seq}, "partial": dice.below(4) == 0}),
+        ),
         5 => (
             EventType::StepComplete,
             json!({"output": {}, "iteration": iteration, "next": ["b"]}),
@@ -145,8 +183,38 @@ fn any_step_event(dice: &mut Dice, seq: u64) -> (EventType, Value) {
             EventType::StepProgress,
             json!({"kind": "log", "level": "info", "message": "line"}),
         ),
-        _ => (any_type(dice, false), any_value(dice, 3)),
+        8 => (any_type(dice, false), any_value(dice, 3)),
+        _ => (EventType::StepProgress, any_shape(dice)),
     }
+}
+
+/// What a step says of models, people, files and its circuit breaker.
+fn any_shape(dice: &mut Dice) -> Value {
+    let wait = dice.one(&["w.1", "w.2", "w.3"]).to_owned();
+    match dice.below(9) {
+        0 => json!({"kind": "llm", "provider": "p", "model": "m", "scripted": dice.below(3) == 0}),
+        1 => json!({"kind": "token", "text": dice.one(&["x", "ü"]), "channel": "reasoning"}),
+        2 => json!({"kind": "tool_call", "call_id": dice.one(&["1", "2"]), "name": "t",
+            "arguments": dice.one(&["{", "\"🎈\""]), "done": dice.below(3) == 0}),
+        3 => json!({"kind": "usage", "input_tokens": dice.below(9), "finish_reason": "stop"}),
+        4 => {
+            json!({"kind": "circuit", "name": "c", "state": dice.one(&["open", "half_open", "closed"])})
+        }
+        5 | 6 => json!({"kind": "waiting", "wait_id": wait, "prompt": "?",
+            "form": {"fields": [{"name": "a", "type": "text"}]}}),
+        7 => json!({"kind": "answered", "wait_id": wait, "answer": {"a": "b"}, "source": "person"}),
+        _ => json!({"kind": "artifact", "name": dice.one(&["f", "g"]), "media_type": "image/png",
+            "size": 1, "sha256": dice.one(&["0", "a"]).repeat(64)}),
+    }
+}
+
+/// That the run had stopped and goes on; some of its steps begin again.
+fn resumed(dice: &mut Dice) -> Value {
+    let steps = ["a", "b", "c"]
+        .into_iter()
+        .filter(|_| dice.below(2) == 0)
+        .collect::<Vec<_>>();
+    json!({"kind": "resumed", "reason": "restart", "steps": steps})
 }
 
 /// Events of one run in order, most of them well formed, with holes where the dice say so.
@@ -168,6 +236,11 @@ pub(crate) fn any_run(seed: u64) -> Vec<StreamEvent> {
     )];
     for _ in 0..dice.below(60) {
         seq += 1 + u64::from(dice.below(12) == 0) * dice.below(5);
+        if dice.below(30) == 0 {
+            let data = resumed(dice);
+            run.push(event(seq, EventType::StepProgress, None, data));
+            continue;
+        }
         let step = *dice.one(&[&steps[0], &steps[1], &steps[2], &steps[3]]);
         let (kind, data) = any_step_event(dice, seq);
         run.push(event(seq, kind, Some(step), data));

@@ -21,3 +21,6 @@ mod vectors;
 #[cfg(test)]
 #[cfg(not(target_family = "wasm"))]
 mod view;
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod view_shapes;

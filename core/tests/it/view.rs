@@ -24,7 +24,7 @@ fn vectors() -> Vec<(PathBuf, Value)> {
         })
         .collect();
     vectors.sort_by(|a, b| a.0.cmp(&b.0));
-    assert!(vectors.len() >= 12, "the vectors are not there");
+    assert!(vectors.len() >= 22, "the vectors are not there");
     vectors
 }
 

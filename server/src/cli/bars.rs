@@ -74,11 +74,7 @@ impl Bars {
     }
 
     fn show_step(&mut self, step: &StepView, unfinished: &str) {
-        let under_way = matches!(
-            step.status,
-            StepStatus::Running | StepStatus::Retrying | StepStatus::Waiting
-        );
-        if !under_way {
+        if !step.status.is_active() {
             if let Some(line) = self.steps.remove(&step.id) {
                 line.bar.finish_and_clear();
                 self.multi.remove(&line.bar);
@@ -119,8 +115,8 @@ fn message(step: &StepView, unfinished: &str) -> String {
     }
     match (&step.message, step.status) {
         (_, StepStatus::Retrying) => format!("waits for attempt {}", step.attempt),
+        (_, StepStatus::Waiting) => step.status.words().to_owned(),
         (Some(message), _) => clean(message),
-        (None, StepStatus::Waiting) => step.status.words().to_owned(),
         (None, _) if step.iteration > 1 => format!("iteration {}", step.iteration),
         (None, _) => String::new(),
     }

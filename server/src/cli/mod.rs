@@ -5,6 +5,7 @@ mod log;
 mod run;
 mod screen;
 mod serve;
+mod shapes;
 mod signals;
 mod source;
 mod story;

@@ -7,6 +7,7 @@ use stepcast_core::control::EndReason;
 use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::view::{RunView, StepStatus, StepView};
 
+use super::shapes;
 use super::words::{clean, count, duration};
 
 /// Turns events into lines. Text that is streamed is told line by line, as soon as a line is whole.
@@ -90,6 +91,8 @@ impl Story {
     fn progress(&mut self, step: &StepView, data: &Value, lines: &mut Vec<String>) {
         let id = clean(&step.id);
         match data.get("kind").and_then(Value::as_str) {
+            // what a model thinks is for the page: here it would stand between the lines of its answer
+            Some("token") if data.get("channel").is_some_and(|it| !it.is_null()) => {}
             Some("token") => {
                 let text = data.get("text").and_then(Value::as_str).unwrap_or_default();
                 self.stream(&step.id, text, lines);
@@ -113,7 +116,12 @@ impl Story {
                 ));
             }
             Some("fallback") => lines.push(format!("{} {id}: fallback", self.paint("33", "↷"))),
-            Some(_) | None => {}
+            Some(_) | None => {
+                if let Some((color, mark, words)) = shapes::line(step, data) {
+                    self.flush(&step.id, lines);
+                    lines.push(self.paint(color, &format!("{mark} {words}")));
+                }
+            }
         }
     }
 
