@@ -9,6 +9,7 @@
 //! [`client`] and [`session`], are driven the same way: hand in one input, then drain the outputs.
 
 pub mod client;
+pub mod coalesce;
 pub mod control;
 pub mod event;
 pub mod filter;

@@ -9,6 +9,8 @@ mod any;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod coalesce;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod session;

@@ -12,7 +12,7 @@ use stepcast_core::id::{Seq, StepId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::definition::{InputSource, Place, Problem, Schema, StepDefinition};
+use super::definition::{InputSource, Place, Problem, Retry, Schema, StepDefinition};
 use super::emitter::RunEmitter;
 use super::scheduler::Start;
 use super::scope::Scope;
@@ -42,6 +42,8 @@ pub(super) struct Executed {
     pub(super) result: Result<Output, StepError>,
     /// Whether the run wanted it no more.
     pub(super) stopped: bool,
+    /// Whether it failed with something to show.
+    pub(super) partial: bool,
 }
 
 /// What a step gave, and the event that holds it.
@@ -64,6 +66,7 @@ pub(super) async fn execute(
         duration: Duration::ZERO,
         result: Err(StepError::stopped("stopped before it began")),
         stopped: false,
+        partial: false,
     };
     if !start.delay.is_zero() {
         tokio::select! {
@@ -93,6 +96,7 @@ pub(super) async fn execute(
         biased;
         () = stop.cancelled() => None,
         result = work => Some(result),
+        never = emitter.keep_flushing() => match never {},
     };
     executed.stopped = result.is_none();
     executed.result = match result {
@@ -102,6 +106,10 @@ pub(super) async fn execute(
             "stopped: the run ended before the step did",
         )),
     };
+    if executed.result.is_err() {
+        emitter.flush().await;
+        executed.partial = emitter.output_partial().await;
+    }
     emitter.end();
     executed.duration = begun.elapsed();
     executed
@@ -140,12 +148,17 @@ impl Execution<'_> {
                 Err(error) => error,
             };
             let retry = handling.retry.as_ref().filter(|retry| {
-                *attempt < retry.max_attempts && retry.retry_on.contains(&error.category)
+                *attempt < retry.max_attempts
+                    && retry.retry_on.contains(&error.category)
+                    && (retry.retry_partial || emitter.partial().is_none())
             });
             let Some(retry) = retry else {
                 break error;
             };
-            let delay = Duration::from_secs_f64(retry.delay(*attempt, fastrand::f64()));
+            let delay = match pause(retry, *attempt, &error) {
+                Ok(delay) => delay,
+                Err(error) => break error,
+            };
             *attempt += 1;
             let data = json!({
                 "kind": "retry",
@@ -167,6 +180,7 @@ impl Execution<'_> {
         emitter: &Arc<StepEmitter>,
         attempt: u32,
     ) -> Result<Value, StepError> {
+        emitter.set_partial(None);
         let over = self.environment.stop.child_token();
         let _over = over.clone().drop_guard();
         let context = StepContext::new(Arc::clone(call), Arc::clone(emitter), attempt, over);
@@ -317,6 +331,27 @@ impl Execution<'_> {
         let emitter = &self.environment.emitter;
         emitter.emit(event_type, Some(&self.step_id), data).await;
     }
+}
+
+/// How long the next attempt waits. Who was asked knows best when to be asked again; where that is later than the
+/// policy waits at all, there is no next attempt.
+fn pause(retry: &Retry, attempt: u32, error: &StepError) -> Result<Duration, StepError> {
+    let own = || Duration::from_secs_f64(retry.delay(attempt, fastrand::f64()));
+    let asked = error.retry_after.unwrap_or_else(own);
+    let most = Duration::from_secs_f64(retry.max_delay);
+    if error.retry_after.is_none() || asked <= most {
+        return Ok(asked);
+    }
+    let message = format!(
+        "{}; it asks to wait {} s, longer than `max_delay` ({} s), so it is not tried again",
+        error.message,
+        asked.as_secs_f64(),
+        retry.max_delay,
+    );
+    Err(StepError {
+        message,
+        ..error.clone()
+    })
 }
 
 /// Problems in one line.

@@ -1,12 +1,14 @@
 //! Writes a run's events in the shapes of `docs/protocol.md`.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stepcast_core::event::EventType;
 use stepcast_core::id::{Seq, StepId};
 use tokio_util::sync::CancellationToken;
 
+use super::definition::Streaming;
 use crate::context::{Draft, EmitError, StreamingContext};
 use crate::log::Along;
 
@@ -15,6 +17,7 @@ use crate::log::Along;
 pub(crate) struct RunEmitter {
     context: StreamingContext,
     emit_progress: bool,
+    flush_interval: Duration,
     broken: OnceLock<EmitError>,
     stop: CancellationToken,
 }
@@ -22,12 +25,13 @@ pub(crate) struct RunEmitter {
 impl RunEmitter {
     pub(crate) fn new(
         context: StreamingContext,
-        emit_progress: bool,
+        streaming: &Streaming,
         stop: CancellationToken,
     ) -> Self {
         Self {
             context,
-            emit_progress,
+            emit_progress: streaming.emit_progress,
+            flush_interval: Duration::from_millis(streaming.flush_interval_ms),
             broken: OnceLock::new(),
             stop,
         }
@@ -43,6 +47,11 @@ impl RunEmitter {
     /// Whether fractions of progress are wanted.
     pub(crate) fn emits_progress(&self) -> bool {
         self.emit_progress
+    }
+
+    /// How long tokens are gathered.
+    pub(crate) fn flush_interval(&self) -> Duration {
+        self.flush_interval
     }
 
     /// Why nothing is written any more.

@@ -133,9 +133,9 @@ impl Run {
     ) -> Self {
         scheduler.limit(u32::try_from(options.max_steps).unwrap_or(u32::MAX));
         let stop = CancellationToken::new();
-        let emits_progress = pipeline.streaming().emit_progress;
+        let emitter = RunEmitter::new(context, &pipeline.streaming(), stop.clone());
         let environment = Arc::new(Environment {
-            emitter: Arc::new(RunEmitter::new(context, emits_progress, stop.clone())),
+            emitter: Arc::new(emitter),
             input: Arc::clone(scheduler.state().input()),
             parameters: Arc::clone(scheduler.state().parameters()),
             policy: Arc::new(StepPolicy::new(&options.work_dir)),

@@ -109,6 +109,9 @@ impl Run {
         data.insert("attempt".into(), executed.attempt.into());
         if executed.result.is_err() {
             data.insert("continued".into(), settled.output.is_some().into());
+            if executed.partial {
+                data.insert("partial".into(), true.into());
+            }
         }
         if settled.output.is_some() {
             data.insert("next".into(), json!(settled.advance.next));
@@ -215,6 +218,7 @@ pub(super) fn unreachable_step() -> Executed {
         duration: Duration::ZERO,
         result: Err(StepError::new(Category::Unknown, "there is no such step")),
         stopped: false,
+        partial: false,
     }
 }
 

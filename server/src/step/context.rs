@@ -1,16 +1,14 @@
 //! What a step is given, and how it speaks to those who watch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use stepcast_core::event::EventType;
-use stepcast_core::id::{Seq, StepId};
+use stepcast_core::id::StepId;
 use tokio_util::sync::CancellationToken;
 
+use super::emitter::{Channel, Partial, StepEmitter};
 use super::policy::StepPolicy;
 use crate::pipeline::data::Data;
-use crate::pipeline::emitter::RunEmitter;
 use crate::pipeline::scope::Scope;
 
 /// One attempt of a step: its data, its configuration, and the way to its viewers.
@@ -46,16 +44,6 @@ pub(crate) struct Call {
     pub(crate) inputs: Map<String, Value>,
     pub(crate) config: Arc<Value>,
     pub(crate) policy: Arc<StepPolicy>,
-}
-
-/// Writes the events of one iteration of a step, until it has ended.
-#[derive(Debug)]
-pub(crate) struct StepEmitter {
-    run: Arc<RunEmitter>,
-    step_id: StepId,
-    progressed: AtomicBool,
-    ended: AtomicBool,
-    output: Mutex<Option<(Seq, Arc<Value>)>>,
 }
 
 impl StepContext {
@@ -140,7 +128,7 @@ impl StepContext {
 
     /// Says how far the step has come, from 0 to 1, and what it is doing.
     pub async fn emit_progress(&self, fraction: f64, message: impl Into<Option<&str>>) {
-        if !self.emitter.run.emits_progress() || !fraction.is_finite() {
+        if !self.emitter.emits_progress() || !fraction.is_finite() {
             return;
         }
         let mut data = Map::new();
@@ -148,17 +136,48 @@ impl StepContext {
         if let Some(message) = message.into() {
             data.insert("message".into(), message.into());
         }
-        self.emitter.progressed.store(true, Ordering::Relaxed);
+        self.emitter.progresses();
         self.emitter.progress(data.into()).await;
     }
 
-    /// Appends to the step's text.
+    /// Appends to the step's text. The first token is written at once; those that follow shortly are merged, up to
+    /// the pipeline's `streaming.flush_interval_ms`, and written before anything else that the step says.
     pub async fn emit_token(&self, text: &str) {
-        if !text.is_empty() {
-            self.emitter
-                .progress(json!({"kind": "token", "text": text}))
-                .await;
-        }
+        self.emitter.append(&Channel::Text, text).await;
+    }
+
+    /// Appends to the step's reasoning, as [`StepContext::emit_token`] does to its text.
+    pub async fn emit_reasoning(&self, text: &str) {
+        self.emitter.append(&Channel::Reasoning, text).await;
+    }
+
+    /// Begins a tool call that a model asks for; its arguments follow.
+    pub async fn emit_tool_call(&self, call_id: &str, name: &str) {
+        let data = json!({"kind": "tool_call", "call_id": call_id, "name": name});
+        self.emitter.progress(data).await;
+    }
+
+    /// Appends to the JSON text of a tool call's arguments, as [`StepContext::emit_token`] does to the text.
+    pub async fn emit_arguments(&self, call_id: &str, text: &str) {
+        let channel = Channel::Arguments(call_id.to_owned());
+        self.emitter.append(&channel, text).await;
+    }
+
+    /// Says that a tool call's arguments are whole.
+    pub async fn emit_tool_call_done(&self, call_id: &str) {
+        let data = json!({"kind": "tool_call", "call_id": call_id, "done": true});
+        self.emitter.progress(data).await;
+    }
+
+    /// Writes a `step_progress` of another shape that `docs/protocol.md` gives, `kind` included.
+    pub async fn emit_shape(&self, data: Value) {
+        self.emitter.progress(data).await;
+    }
+
+    /// What is shown if this attempt fails, be it by its deadline or because the run is cancelled: `partial` is
+    /// asked then. An attempt that has something to show is tried again only where `retry.retry_partial` says so.
+    pub fn keep_partial(&self, partial: impl Fn() -> Option<Value> + Send + Sync + 'static) {
+        self.emitter.set_partial(Some(Partial(Arc::new(partial))));
     }
 
     /// Writes a line of the step's log.
@@ -195,55 +214,5 @@ impl LogLevel {
         [Self::Debug, Self::Info, Self::Warning, Self::Error]
             .into_iter()
             .find(|level| level.as_str() == word)
-    }
-}
-
-impl StepEmitter {
-    pub(crate) fn new(run: Arc<RunEmitter>, step_id: StepId) -> Self {
-        Self {
-            run,
-            step_id,
-            progressed: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            output: Mutex::new(None),
-        }
-    }
-
-    /// Whether the step has said how far it is.
-    pub(crate) fn has_progressed(&self) -> bool {
-        self.progressed.load(Ordering::Relaxed)
-    }
-
-    /// After this nothing of the step is written: what it left running elsewhere speaks to nobody.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-    }
-
-    pub(crate) async fn progress(&self, data: Value) {
-        self.emit(EventType::StepProgress, data).await;
-    }
-
-    /// Writes an output, unless it is the one that was written last; its place, and the value to be shared.
-    pub(crate) async fn output(&self, value: Value) -> (Seq, Arc<Value>) {
-        let last = self.lock_output().clone();
-        if let Some((seq, last)) = last.filter(|(_, last)| **last == value) {
-            return (seq, last);
-        }
-        let data = json!({"output": &value});
-        let seq = self.emit(EventType::StepOutput, data).await;
-        let value = Arc::new(value);
-        *self.lock_output() = Some((seq, Arc::clone(&value)));
-        (seq, value)
-    }
-
-    fn lock_output(&self) -> MutexGuard<'_, Option<(Seq, Arc<Value>)>> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn emit(&self, event_type: EventType, data: Value) -> Seq {
-        if self.ended.load(Ordering::Acquire) {
-            return 0;
-        }
-        self.run.emit(event_type, Some(&self.step_id), data).await
     }
 }

@@ -1,6 +1,7 @@
 //! Why a step failed, in the categories by which retries and reports are decided.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stepcast_core::id::StepId;
@@ -58,6 +59,9 @@ pub struct StepError {
     /// The step that failed, where the error is told for the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_id: Option<StepId>,
+    /// When another attempt may be made, where somebody else has said so: `Retry-After`.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 impl Category {
@@ -113,6 +117,16 @@ impl StepError {
                 Category::Network | Category::Timeout | Category::Dependency
             ),
             step_id: None,
+            retry_after: None,
+        }
+    }
+
+    /// The same error, after which another attempt is to wait for so long.
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..self
         }
     }
 

@@ -1,13 +1,14 @@
 //! `http`: one request, its response as the step's output.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::registry::made;
+use super::retry_after::retry_after;
 use super::{Category, Step, StepConfig, StepContext, StepError, StepFuture};
 use crate::pipeline::definition::{Fields, Problem, Problems};
 use crate::pipeline::template::has_placeholder;
@@ -66,9 +67,10 @@ impl Step for Http {
                 Body::Json => true,
                 Body::Text => false,
             };
+            let retry_after = retry_after(response.headers(), SystemTime::now());
             let bytes = self.read(response, &context).await?;
             if !self.expects(status) {
-                return Err(status_error(status, &bytes));
+                return Err(status_error(status, &bytes).with_retry_after(retry_after));
             }
             let body: Value = if json && !bytes.is_empty() {
                 serde_json::from_slice(&bytes).map_err(|error| {

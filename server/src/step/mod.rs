@@ -5,12 +5,14 @@ mod command;
 mod condition;
 mod context;
 mod delay;
+mod emitter;
 mod error;
 mod fail;
 mod file;
 mod http;
 mod policy;
 mod registry;
+mod retry_after;
 mod set;
 mod transform;
 
@@ -19,8 +21,9 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-pub(crate) use context::{Call, StepEmitter};
+pub(crate) use context::Call;
 pub use context::{LogLevel, StepContext};
+pub(crate) use emitter::StepEmitter;
 pub use error::{Category, Severity, StepError};
 pub use policy::StepPolicy;
 pub use registry::{StepConfig, StepRegistry};

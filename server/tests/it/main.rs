@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod coalesce;
 mod counted;
 mod crowd;
 mod damage;

@@ -73,6 +73,7 @@ fn talkative() -> Value {
         "i=0; while [ $i -lt 3000 ]; do echo '{\"token\":\"word \"}'; i=$((i+1)); done; sleep 20";
     json!({
         "name": "Talkative",
+        "streaming": { "flush_interval_ms": 0 },
         "steps": [{ "id": "talk", "type": "command", "config": { "command": ["sh", "-c", script] } }],
         "flow": { "start_at": "talk", "paths": [] }
     })

@@ -27,6 +27,10 @@ async fn serve() -> SocketAddr {
     let router = Router::new()
         .route("/echo", post(echo).get(echo))
         .route("/status/{code}", get(status))
+        .route(
+            "/busy",
+            get(|| async { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0.02")]) }),
+        )
         .route("/big", get(|| async { "x".repeat(400_000) }))
         .route("/slow", get(std::future::pending::<String>));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -125,4 +129,24 @@ async fn a_server_that_is_not_there_is_a_network_error_and_a_slow_one_a_timeout(
     let ran = http(slow, json!({})).await;
     assert_eq!(ran.result.status, RunStatus::Failed);
     assert_eq!(ran.result.error.unwrap().category.as_str(), "timeout");
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_is_asked_again_when_it_says() {
+    let address = serve().await;
+    let step = json!({
+        "id": "h", "type": "http", "config": {"url": format!("http://{address}/busy")},
+        "error_handling": {"retry": {"max_attempts": 2}},
+    });
+    let ran = run_with(
+        &StepRegistry::builtin(),
+        &pipeline(json!([step]), json!([])),
+        json!({}),
+    )
+    .await;
+    assert_eq!(
+        ran.result.error.as_ref().unwrap().category.as_str(),
+        "dependency"
+    );
+    assert_eq!(ran.progress("h", "retry")[0]["delay_ms"], 20.0);
 }

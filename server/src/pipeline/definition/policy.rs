@@ -38,6 +38,8 @@ pub struct Retry {
     pub jitter: bool,
     /// Which errors are worth another attempt.
     pub retry_on: Vec<Category>,
+    /// Whether an attempt is made again that had given a part of its output already.
+    pub retry_partial: bool,
 }
 
 /// What happens to a run that the server's own end has cut off.
@@ -72,7 +74,7 @@ pub struct Streaming {
     pub emit_progress: bool,
     /// How many events an execution keeps in memory; the server's own setting where it is not said.
     pub buffer_size: Option<usize>,
-    /// How long small events may be gathered, in milliseconds.
+    /// How long tokens are gathered before they become an event, in milliseconds.
     pub flush_interval_ms: u64,
 }
 
@@ -100,6 +102,7 @@ impl Default for Retry {
             exponential_base: 2.0,
             jitter: true,
             retry_on: vec![Category::Network, Category::Timeout, Category::Dependency],
+            retry_partial: false,
         }
     }
 }
@@ -196,6 +199,9 @@ impl Retry {
         }
         if let Some(jitter) = fields.flag("jitter", problems) {
             self.jitter = jitter;
+        }
+        if let Some(flag) = fields.flag("retry_partial", problems) {
+            self.retry_partial = flag;
         }
         if let Some(list) = fields.list("retry_on", problems) {
             let place = fields.place("retry_on");
