@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "an example speaks on its terminal")]
 
 use std::error::Error;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -18,7 +19,7 @@ use stepcast::executions::{Definition, Request};
 use stepcast::log::Record;
 use stepcast::pipeline::definition::Problems;
 use stepcast::step::{
-    Category, Step, StepConfig, StepContext, StepError, StepFuture, StepRegistry,
+    Category, Question, Step, StepConfig, StepContext, StepError, StepFuture, StepRegistry,
 };
 use stepcast::subscriber::{MetricsSubscriber, Subscriber, SubscriberError};
 use stepcast_core::control::EndReason;
@@ -85,6 +86,14 @@ fn registry() -> StepRegistry {
             .get("words")
             .and_then(serde_json::Value::as_u64);
         Ok(json!({ "even": words.unwrap_or_default().is_multiple_of(2) }))
+    });
+    registry.register_fn("Publish", |context: StepContext| async move {
+        let question = Question::choice("Publish it?", "decision", ["publish", "reject"])
+            .with_context(context.subject())
+            .with_timeout(Duration::from_secs(24 * 3600));
+        let answer = context.ask(question).await?;
+        let published = answer.values.get("decision") == Some(&json!("publish"));
+        Ok(json!({ "published": published, "by": answer.by }))
     });
     registry
 }

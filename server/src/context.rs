@@ -23,6 +23,14 @@ pub struct Draft {
     pub metadata: Option<Value>,
 }
 
+impl Draft {
+    /// Whether it is kept where events of steps are not: questions to people have to be seen to be answered.
+    fn concerns_the_run(&self) -> bool {
+        let kind = self.data.get("kind").and_then(Value::as_str);
+        self.step_id.is_none() || matches!(kind, Some("waiting" | "answered"))
+    }
+}
+
 /// Why an event was not taken.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
@@ -103,7 +111,7 @@ pub struct StreamingContext {
 #[derive(Clone, Debug)]
 struct Streaming {
     stream: Arc<Stream>,
-    /// Only what concerns the whole execution is kept.
+    /// Only what concerns the whole execution is kept, and what people are asked.
     ends_only: bool,
     subscribers: Subscribers,
 }
@@ -122,8 +130,8 @@ impl StreamingContext {
         }
     }
 
-    /// Keeps the start and the end of the execution and nothing in between: what a pipeline with
-    /// `"streaming": {"enabled": false}` asks for.
+    /// Keeps the start and the end of the execution, and in between no more than what people are asked: what a
+    /// pipeline with `"streaming": {"enabled": false}` asks for.
     #[must_use]
     pub fn ends_only(mut self) -> Self {
         if let Some(streaming) = &mut self.streaming {
@@ -165,7 +173,7 @@ impl StreamingContext {
     pub async fn emit_all(&self, drafts: &[Draft], along: Along) -> Result<Seq, EmitError> {
         match &self.streaming {
             Some(streaming) if streaming.ends_only => {
-                let kept = drafts.iter().filter(|draft| draft.step_id.is_none());
+                let kept = drafts.iter().filter(|draft| draft.concerns_the_run());
                 let kept: Vec<Draft> = kept.cloned().collect();
                 if kept.is_empty() {
                     return Ok(0);

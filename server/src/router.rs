@@ -32,6 +32,12 @@ pub(crate) fn router(executions: Executions) -> Router {
         )
         .route("/api/executions/{id}/cancel", post(api::executions::cancel))
         .route("/api/executions/{id}/resume", post(api::executions::resume))
+        .route("/api/waits", get(api::waits::all))
+        .route("/api/executions/{id}/waits", get(api::waits::list))
+        .route(
+            "/api/executions/{id}/waits/{wait_id}/answer",
+            post(api::waits::answer),
+        )
         .route(
             "/api/executions/{id}/events",
             get(api::events::page).post(api::ingest::events),

@@ -12,3 +12,4 @@ mod lines;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
 mod producer;
+pub(crate) mod waits;

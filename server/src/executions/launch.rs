@@ -18,13 +18,14 @@ use crate::clock::unix_millis;
 use crate::context::{Draft, StreamingContext};
 use crate::error::Problem;
 use crate::log::{ExecutionStatus, Stream};
-use crate::pipeline::{self, Restored, ResumeReason};
+use crate::pipeline::{self, Desk, Restored, ResumeReason, Slot};
 
 /// An execution that is being started, run or ended here; nobody else may meanwhile.
 pub(super) struct Claim {
     pub(super) executions: Executions,
     pub(super) id: ExecutionId,
     pub(super) cancel: CancellationToken,
+    pub(super) desk: Arc<Desk>,
 }
 
 impl Drop for Claim {
@@ -57,15 +58,18 @@ impl Executions {
             return Err(started());
         }
         let view = Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone())));
+        let desk = Arc::new(Desk::default());
         let running = Running {
             cancel: cancel.clone(),
             view,
+            desk: Arc::clone(&desk),
         };
         runs.insert(id.clone(), running);
         Ok(Claim {
             executions: self.clone(),
             id,
             cancel,
+            desk,
         })
     }
 
@@ -80,8 +84,9 @@ impl Executions {
         self.was_started(&claim.id);
         let this = self.clone();
         self.0.tasks.spawn(async move {
-            this.run(stream, prepared, Beginning::New, claim).await;
-            drop(slot);
+            let slot = this.place(Some(slot));
+            this.run(stream, prepared, Beginning::New, claim, slot)
+                .await;
         });
         Ok(())
     }
@@ -92,13 +97,19 @@ impl Executions {
             .await
     }
 
-    /// Runs to the end, or until the server stops.
+    /// A place among the runs under way, held or not.
+    pub(super) fn place(&self, held: Option<OwnedSemaphorePermit>) -> Slot {
+        Slot::new(self.0.slots.clone(), held)
+    }
+
+    /// Runs to the end, or until the server stops. The place is held until then, unless the run waits for people.
     pub(super) async fn run(
         &self,
         stream: Arc<Stream>,
         prepared: Prepared,
         beginning: Beginning,
         claim: Claim,
+        slot: Slot,
     ) {
         stream.set_budget(self.budget(&prepared.pipeline));
         let seen = stream.tail().last_seq;
@@ -109,7 +120,12 @@ impl Executions {
             context.ends_only()
         };
         context.subscribe_after(Box::new(self.0.metrics.clone()), seen);
-        let options = self.options(&prepared, claim.cancel.clone());
+        let options = self.options(
+            &prepared,
+            claim.cancel.clone(),
+            Some(claim.desk.clone()),
+            slot.clone(),
+        );
         let (pipeline, input) = (prepared.pipeline, prepared.input);
         let here = context.clone();
         let run = async {

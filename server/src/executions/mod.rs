@@ -13,6 +13,7 @@ mod producer;
 mod recover;
 mod refusal;
 mod resume;
+mod waits;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,12 +36,13 @@ pub use self::refusal::Refusal;
 pub(crate) use self::refusal::{
     PRODUCER_EPOCH, PRODUCER_SEQ, STREAM_CLOSED, STREAM_NEXT_OFFSET, cursor_value,
 };
+pub use self::waits::{Standing, WaitRecord};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::context::StreamingContext;
 use crate::error::Problem;
 use crate::log::{ExecutionRow, ListQuery, Log, StoreError};
-use crate::pipeline::{self, RunResult};
+use crate::pipeline::{self, Desk, RunResult, Slot};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
 use crate::transport::Fans;
@@ -74,6 +76,7 @@ struct Inner {
 struct Running {
     cancel: CancellationToken,
     view: Arc<tokio::sync::Mutex<Folded>>,
+    desk: Arc<Desk>,
 }
 
 impl Executions {
@@ -233,7 +236,7 @@ impl Executions {
         let cancel = self.0.stopping.child_token();
         let _cancel_when_dropped = cancel.clone().drop_guard();
         let context = StreamingContext::disabled(id.clone());
-        let options = self.options(&prepared, cancel);
+        let options = self.options(&prepared, cancel, None, Slot::default());
         Ok((
             id,
             pipeline::run(prepared.pipeline, prepared.input, context, options).await,

@@ -12,7 +12,7 @@ use super::Executions;
 use crate::clock::unix_millis;
 use crate::error::{Flaw, Problem};
 use crate::log::{Budget, ExecutionRow, NewExecution, StoreError, Stream};
-use crate::pipeline::{self, Pipeline, RunOptions};
+use crate::pipeline::{self, Desk, Pipeline, RunOptions, Slot};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -163,7 +163,13 @@ impl Executions {
         self.storing(move |log| log.create(&new, budget)).await
     }
 
-    pub(super) fn options(&self, prepared: &Prepared, cancel: CancellationToken) -> RunOptions {
+    pub(super) fn options(
+        &self,
+        prepared: &Prepared,
+        cancel: CancellationToken,
+        desk: Option<Arc<Desk>>,
+        slot: Slot,
+    ) -> RunOptions {
         let config = &self.0.config;
         let timeout = (config.run_timeout_seconds > 0)
             .then(|| std::time::Duration::from_secs(config.run_timeout_seconds));
@@ -172,6 +178,8 @@ impl Executions {
             max_steps: config.max_steps,
             timeout,
             work_dir: prepared.folder.clone(),
+            desk,
+            slot,
         }
     }
 }

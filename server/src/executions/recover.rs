@@ -69,6 +69,10 @@ impl Executions {
             let restored = saved.restore(prepared.pipeline.clone(), input);
             Beginning::Again(Box::new(restored.map_err(told)?), ResumeReason::Restart)
         };
+        let waits = match &beginning {
+            Beginning::Again(restored, _) => restored.is_waiting(),
+            Beginning::New => false,
+        };
         let claim = self.hold(stream).map_err(refused)?;
         let this = self.clone();
         let stream = stream.clone();
@@ -77,10 +81,11 @@ impl Executions {
             let slot = tokio::select! {
                 () = this.0.stopping.cancelled() => return,
                 () = claim.cancel.cancelled() => None,
-                slot = slots.acquire_owned() => slot.ok(),
+                slot = slots.acquire_owned(), if !waits => slot.ok(),
+                () = std::future::ready(()), if waits => None,
             };
-            this.run(stream, prepared, beginning, claim).await;
-            drop(slot);
+            let slot = this.place(slot);
+            this.run(stream, prepared, beginning, claim, slot).await;
         });
         Ok(())
     }
@@ -93,8 +98,8 @@ fn may_go_on(pipeline: &Pipeline, saved: &Saved) -> Result<(), String> {
         Recovery::Interrupt => return Err("the pipeline's `recovery` is `interrupt`".into()),
         Recovery::Auto => {}
     }
-    let under_way = saved.under_way(pipeline);
-    let unsafe_step = under_way.iter().find(|id| {
+    let cut_off = saved.cut_off(pipeline);
+    let unsafe_step = cut_off.iter().find(|id| {
         let mut steps = pipeline.steps().iter();
         !steps.any(|step| step.id == **id && step.idempotent)
     });

@@ -13,7 +13,7 @@ use super::recover::supply;
 use super::{Executions, random_id};
 use crate::error::Problem;
 use crate::log::{Checkpoint, ExecutionRow, ExecutionStatus, Stream};
-use crate::pipeline::{Restored, ResumeReason, Saved, Unfit};
+use crate::pipeline::{Restored, ResumeReason, Saved, Slot, Unfit};
 
 /// What is to go on, and from where.
 struct Resumption {
@@ -42,12 +42,12 @@ impl Executions {
             this.set_running(&stream).await?;
             let task = this.clone();
             this.0.tasks.spawn(async move {
-                let began = task.begin_again(&row, resumption, stream, claim);
+                let slot = task.place(Some(slot));
+                let began = task.begin_again(&row, resumption, stream, claim, slot);
                 tokio::select! {
                     () = task.0.stopping.cancelled() => {}
                     () = began => {}
                 }
-                drop(slot);
             });
             Ok(())
         })
@@ -79,6 +79,9 @@ impl Executions {
         supply(&mut saved, &from).await?;
         // the new log numbers its events itself
         checkpoint.results = saved.entries();
+        // and its steps ask anew
+        saved.forget_questions();
+        checkpoint.state = saved.state();
         let restored = saved
             .restore(prepared.pipeline.clone(), prepared.input.clone())
             .map_err(unfit)?;
@@ -100,6 +103,7 @@ impl Executions {
         resumption: Resumption,
         stream: Arc<Stream>,
         claim: Claim,
+        slot: Slot,
     ) {
         let Resumption {
             from,
@@ -122,7 +126,7 @@ impl Executions {
         }
         let reason = ResumeReason::Request(row.id.clone());
         let beginning = Beginning::Again(Box::new(restored), reason);
-        self.run(stream, prepared, beginning, claim).await;
+        self.run(stream, prepared, beginning, claim, slot).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use stepcast_core::id::Seq;
 
+use super::execution::ExecutionStatus;
 use super::store::{Checkpoint, ProducerMark};
 
 /// What comes along with appended events: kept with the last of them, or not at all.
@@ -14,7 +15,16 @@ pub struct Along {
     pub checkpoint: Option<(Bytes, Vec<(u32, Bytes)>)>,
     /// The producer's place.
     pub producer: Option<ProducerMark>,
+    /// Where the execution stands from then on; none of the ends.
+    pub status: Option<ExecutionStatus>,
 }
+
+/// What came along with several events, as it is kept.
+pub(super) type Merged = (
+    Option<Checkpoint>,
+    Vec<ProducerMark>,
+    Option<ExecutionStatus>,
+);
 
 /// What waits to be kept, each with the event it came with.
 #[derive(Debug, Default)]
@@ -22,14 +32,15 @@ pub(super) struct Waiting(VecDeque<(Seq, Along)>);
 
 impl Waiting {
     pub(super) fn push(&mut self, seq: Seq, along: Along) {
-        if along.checkpoint.is_some() || along.producer.is_some() {
+        if along.checkpoint.is_some() || along.producer.is_some() || along.status.is_some() {
             self.0.push_back((seq, along));
         }
     }
 
-    /// All of it: the newest checkpoint with every result, and the newest mark of each producer.
-    pub(super) fn merged(&self) -> (Option<Checkpoint>, Vec<ProducerMark>) {
+    /// All of it: the newest checkpoint with every result, the newest mark of each producer, the newest status.
+    pub(super) fn merged(&self) -> Merged {
         let (mut merged, mut producers) = (None::<Checkpoint>, Vec::<ProducerMark>::new());
+        let mut status = None;
         for (seq, along) in &self.0 {
             if let Some((state, results)) = &along.checkpoint {
                 let checkpoint = merged.get_or_insert_default();
@@ -41,8 +52,9 @@ impl Waiting {
                 producers.retain(|known| known.producer != mark.producer);
                 producers.push(mark.clone());
             }
+            status = along.status.or(status);
         }
-        (merged, producers)
+        (merged, producers, status)
     }
 
     /// What came up to `seq` is kept.

@@ -122,6 +122,8 @@ pub struct Batch {
     pub checkpoint: Option<Checkpoint>,
     /// How far producers have come with these records, each producer once.
     pub producers: Vec<ProducerMark>,
+    /// Where the execution stands after these records, where that is news and no end.
+    pub status: Option<ExecutionStatus>,
 }
 
 /// Where a run stands: it replaces the one before, and adds to its results.

@@ -163,6 +163,11 @@ impl Stream {
         state.next > 1 || state.ended.is_some()
     }
 
+    /// The last place that was given, committed or not.
+    pub(crate) fn last_given(&self) -> Seq {
+        lock(&self.state).next - 1
+    }
+
     /// Whether a checkpoint that comes along with events is kept.
     pub fn keeps_checkpoints(&self) -> bool {
         !self.store.commits_at_once()
@@ -330,6 +335,11 @@ impl Stream {
             }
             return;
         }
+        if let Some(status) = along.status
+            && let Err(error) = self.store.set_status(self.key.key, status, unix_millis())
+        {
+            tracing::error!(execution_id = %self.id, %error, "where an execution stands could not be kept");
+        }
         if let Some(ended) = &state.ended {
             let batch = Batch {
                 key: self.key,
@@ -337,6 +347,7 @@ impl Stream {
                 ended: Some(ended.clone()),
                 checkpoint: None,
                 producers: Vec::new(),
+                status: None,
             };
             if let Err(error) = self.store.commit(&[batch]) {
                 tracing::error!(execution_id = %self.id, %error, "the end of an execution could not be kept");
@@ -354,13 +365,14 @@ impl Stream {
         });
         let records: Vec<Record> = state.ring.iter().skip(from).cloned().collect();
         let ended = state.ended.clone().filter(|_| !records.is_empty());
-        let (checkpoint, producers) = state.waiting.merged();
+        let (checkpoint, producers, status) = state.waiting.merged();
         Batch {
             key: self.key,
             records,
             ended,
             checkpoint,
             producers,
+            status,
         }
     }
 

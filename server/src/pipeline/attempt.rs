@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use stepcast_core::event::EventType;
 use stepcast_core::id::{Seq, StepId};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::definition::{InputSource, Place, Problem, Retry, Schema, StepDefinition};
@@ -17,8 +17,10 @@ use super::emitter::RunEmitter;
 use super::scheduler::Start;
 use super::scope::Scope;
 use super::template;
+use super::waits::Resumption;
 use crate::step::{
-    Call, Category, Severity, StepContext, StepEmitter, StepError, StepFuture, StepPolicy,
+    Ask, Asking, Call, Category, Question, Severity, StepContext, StepEmitter, StepError,
+    StepFuture, StepPolicy,
 };
 
 /// What every execution of one run has in common.
@@ -30,6 +32,8 @@ pub(super) struct Environment {
     pub(super) policy: Arc<StepPolicy>,
     /// Ends everything that is under way.
     pub(super) stop: CancellationToken,
+    /// The way to the run's questions.
+    pub(super) asks: mpsc::Sender<Ask>,
 }
 
 /// How an execution ended.
@@ -53,10 +57,11 @@ pub(super) struct Output {
     pub(super) seq: Seq,
 }
 
-/// Executes a step.
+/// Executes a step; one that did nothing but wait when the server stopped goes on waiting.
 pub(super) async fn execute(
     definition: &StepDefinition,
     start: &Start,
+    waited: Option<Resumption>,
     environment: &Environment,
 ) -> Executed {
     let stop = &environment.stop;
@@ -78,20 +83,25 @@ pub(super) async fn execute(
         executed.stopped = true;
         return executed;
     }
-    let begun = Instant::now();
+    let before = waited.as_ref().map_or(Duration::ZERO, |it| it.worked);
+    let asking = Asking::new(start.execution, environment.asks.clone(), before);
     let execution = Execution {
         definition,
         step_id: StepId::from(definition.id.as_str()),
         start,
         environment,
+        asking: Arc::new(asking),
     };
-    execution.announce().await;
+    match &waited {
+        None => execution.announce().await,
+        Some(waited) => executed.attempt = waited.attempt,
+    }
     executed.started = true;
     let emitter = Arc::new(StepEmitter::new(
         Arc::clone(&environment.emitter),
         execution.step_id.clone(),
     ));
-    let work = execution.attempts(&emitter, &mut executed.attempt);
+    let work = execution.attempts(waited, &emitter, &mut executed.attempt);
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => None,
@@ -111,7 +121,7 @@ pub(super) async fn execute(
         executed.partial = emitter.output_partial().await;
     }
     emitter.end();
-    executed.duration = begun.elapsed();
+    executed.duration = execution.asking.worked();
     executed
 }
 
@@ -120,6 +130,7 @@ struct Execution<'a> {
     step_id: StepId,
     start: &'a Start,
     environment: &'a Environment,
+    asking: Arc<Asking>,
 }
 
 impl Execution<'_> {
@@ -137,13 +148,25 @@ impl Execution<'_> {
     /// Tries as often as it may, then falls back; `attempt` says how far it came.
     async fn attempts(
         &self,
+        waited: Option<Resumption>,
         emitter: &Arc<StepEmitter>,
         attempt: &mut u32,
     ) -> Result<Value, StepError> {
+        let mut failed = match waited {
+            None => None,
+            Some(waited) => match self.go_on_waiting(waited).await {
+                Ok(value) => return Ok(value),
+                Err(error) => Some(error),
+            },
+        };
         let call = Arc::new(self.call().await?);
         let handling = &self.definition.error_handling;
         let error = loop {
-            let error = match self.once(&call, emitter, *attempt).await {
+            let tried = match failed.take() {
+                Some(error) => Err(error),
+                None => self.once(&call, emitter, *attempt).await,
+            };
+            let error = match tried {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -182,12 +205,40 @@ impl Execution<'_> {
     ) -> Result<Value, StepError> {
         emitter.set_partial(None);
         let over = self.environment.stop.child_token();
-        let _over = over.clone().drop_guard();
+        let working = over.clone().drop_guard();
         let context = StepContext::new(Arc::clone(call), Arc::clone(emitter), attempt, over);
         let step = &self.definition.step;
         let value = self
             .bounded(async move { step.run(context).await }.boxed())
             .await?;
+        // whatever the step has left elsewhere does not wait for people
+        drop(working);
+        let value = match Question::asked_by(&value) {
+            Some(asked) => {
+                let (question, rest) = asked?;
+                emitter.flush().await;
+                let answer = self.asking.ask(attempt, question, Some(rest.clone()));
+                answer.await?.merged_into(rest)
+            }
+            None => value,
+        };
+        self.check(self.definition.output_schema.as_ref(), &value, "output")?;
+        Ok(value)
+    }
+
+    /// The attempt that waited when the server stopped.
+    async fn go_on_waiting(&self, waited: Resumption) -> Result<Value, StepError> {
+        let Resumption {
+            number,
+            attempt,
+            question,
+            output,
+            ..
+        } = waited;
+        let answer = self
+            .asking
+            .ask_again(number, attempt, question, output.clone());
+        let value = answer.await?.merged_into(output);
         self.check(self.definition.output_schema.as_ref(), &value, "output")?;
         Ok(value)
     }
@@ -222,9 +273,9 @@ impl Execution<'_> {
         let work = AssertUnwindSafe(work).catch_unwind();
         let caught = match self.definition.error_handling.timeout {
             None => work.await,
-            Some(limit) => match tokio::time::timeout(limit, work).await {
-                Ok(caught) => caught,
-                Err(_elapsed) => {
+            Some(limit) => match self.within(limit, work).await {
+                Some(caught) => caught,
+                None => {
                     let message = format!("took longer than {} s", limit.as_secs_f64());
                     return Err(StepError::new(Category::Timeout, message));
                 }
@@ -234,6 +285,23 @@ impl Execution<'_> {
             let message = format!("panicked: {}", panic_message(panic.as_ref()));
             Err(StepError::new(Category::Unknown, message).with_severity(Severity::Critical))
         })
+    }
+
+    /// What `work` gives; none where it works for longer. Waiting for people is no work.
+    async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(work);
+        let (before, mut waited) = (self.asking.worked(), self.asking.waited());
+        loop {
+            let waits = waited.borrow_and_update().is_open();
+            let worked = self.asking.worked().saturating_sub(before);
+            let left = limit.saturating_sub(worked);
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                _changed = waited.changed() => {}
+                () = tokio::time::sleep(left), if !waits => return None,
+            }
+        }
     }
 
     /// What the attempts are given: inputs found and checked, placeholders resolved.
@@ -261,6 +329,7 @@ impl Execution<'_> {
             inputs,
             config,
             policy: Arc::clone(&self.environment.policy),
+            asking: Arc::clone(&self.asking),
         })
     }
 

@@ -18,6 +18,7 @@ use super::definition::Pipeline;
 use super::emitter::is_larger_than;
 use super::result::{StepRecord, StepStatus};
 use super::scheduler::{Outcome, Scheduler, Start};
+use super::waits::{self, Kept as Question};
 
 /// A checkpoint that was read back: the ends of executions so far.
 #[derive(Debug, Default)]
@@ -39,6 +40,8 @@ pub struct Restored {
     pub(super) completed: u64,
     /// Executions that ended.
     pub(super) ends: u32,
+    /// The questions of what was under way.
+    pub(super) questions: Vec<Question>,
 }
 
 /// Why a checkpoint cannot be gone on from.
@@ -62,6 +65,9 @@ struct State {
     version: u32,
     standing: Standing,
     work_dir: PathBuf,
+    /// The questions of what is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    questions: Vec<Question>,
 }
 
 /// Where a run stands, in numbers.
@@ -133,18 +139,29 @@ impl Journal {
     pub(super) fn write(
         &mut self,
         scheduler: &Scheduler,
+        questions: Vec<Question>,
         end: &End<&Value>,
     ) -> Option<(Bytes, (u32, Bytes))> {
         let number = self.newest + 1;
+        let state = self.state(number, scheduler, questions)?;
+        let entry = serde_json::to_vec(end).ok()?;
+        self.newest = number;
+        Some((state, (number, entry.into())))
+    }
+
+    /// The newest checkpoint with other questions.
+    pub(super) fn rewrite(&self, scheduler: &Scheduler, questions: Vec<Question>) -> Option<Bytes> {
+        self.state(self.newest, scheduler, questions)
+    }
+
+    fn state(&self, number: u32, scheduler: &Scheduler, questions: Vec<Question>) -> Option<Bytes> {
         let state = State {
             version: VERSION,
             standing: Standing::of(scheduler, number),
             work_dir: self.work_dir.clone(),
+            questions,
         };
-        let state = serde_json::to_vec(&state).ok()?;
-        let entry = serde_json::to_vec(end).ok()?;
-        self.newest = number;
-        Some((state.into(), (number, entry.into())))
+        Some(serde_json::to_vec(&state).ok()?.into())
     }
 }
 
@@ -203,16 +220,34 @@ impl Saved {
         })
     }
 
-    /// The steps that were under way: the first one, before anything had ended.
-    pub fn under_way<'a>(&self, pipeline: &'a Pipeline) -> Vec<&'a str> {
+    /// The steps that were cut off: under way, and not waiting for a person. The first one, before anything had ended.
+    pub fn cut_off<'a>(&self, pipeline: &'a Pipeline) -> Vec<&'a str> {
         let steps: BTreeSet<usize> = match &self.state {
-            Some(state) => state.standing.running.iter().map(|at| at.1).collect(),
+            Some(state) => {
+                let running = state.standing.running.iter();
+                let cut_off = running.filter(|(execution, ..)| {
+                    !waits::last_of(&state.questions, *execution).is_some_and(Question::waits)
+                });
+                cut_off.map(|at| at.1).collect()
+            }
             None => [pipeline.start()].into(),
         };
         let known = steps
             .into_iter()
             .filter_map(|step| pipeline.steps().get(step));
         known.map(|step| step.id.as_str()).collect()
+    }
+
+    /// Forgets what people were asked: the steps ask again.
+    pub fn forget_questions(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.questions.clear();
+        }
+    }
+
+    /// The state as it is written.
+    pub fn state(&self) -> Bytes {
+        serde_json::to_vec(&self.state).unwrap_or_default().into()
     }
 
     /// The folder in which the run worked, where it is still there.
@@ -270,6 +305,7 @@ impl Saved {
             records: Vec::with_capacity(self.ends.len()),
             completed: 0,
             ends: 0,
+            questions: Vec::new(),
             pipeline,
         };
         restored.scheduler.start(0);
@@ -279,11 +315,13 @@ impl Saved {
         let (scheduler, ends) = (&restored.scheduler, restored.ends);
         let there = self
             .state
+            .as_ref()
             .is_none_or(|state| state.standing == Standing::of(scheduler, ends));
         if !there || scheduler.is_halted() {
             return Err(Unfit::Elsewhere);
         }
         restored.starts = scheduler.under_way();
+        restored.questions = self.state.map_or_else(Vec::new, |state| state.questions);
         Ok(restored)
     }
 }
@@ -313,6 +351,15 @@ impl Restored {
         self.scheduler
             .finish(end.execution, outcome, end.elapsed_ms);
         Ok(())
+    }
+
+    /// Whether it does nothing but wait for people.
+    pub fn is_waiting(&self) -> bool {
+        let mut starts = self.starts.iter();
+        !self.starts.is_empty()
+            && starts.all(|start| {
+                waits::last_of(&self.questions, start.execution).is_some_and(Question::goes_on)
+            })
     }
 
     /// Whether nothing is left to do but to tell the end.

@@ -95,6 +95,18 @@ impl RunEmitter {
         }
     }
 
+    /// Writes events with what comes along, or nothing of it; a log that takes no more stops nothing.
+    pub(crate) async fn try_emit_all(
+        &self,
+        drafts: &[Draft],
+        along: Along,
+    ) -> Result<Seq, EmitError> {
+        match self.broken.get() {
+            Some(broken) => Err(broken.clone()),
+            None => self.context.emit_all(drafts, along).await,
+        }
+    }
+
     /// Writes a line of the run's or a step's log.
     pub(crate) async fn log(&self, step_id: Option<&StepId>, level: &str, message: &str) {
         let data = json!({"kind": "log", "level": level, "message": message});
@@ -112,7 +124,7 @@ pub(crate) fn put_output(data: &mut Map<String, Value>, output: &Value, seq: Seq
 }
 
 /// Whether the JSON text of a value has more than so many bytes, roughly; stops counting there.
-pub(super) fn is_larger_than(value: &Value, bytes: usize) -> bool {
+pub(crate) fn is_larger_than(value: &Value, bytes: usize) -> bool {
     fn left(value: &Value, budget: usize) -> Option<usize> {
         let own = match value {
             Value::Null | Value::Bool(_) => 4,

@@ -36,9 +36,11 @@
 
 mod attempt;
 mod checkpoint;
+mod clock;
 pub mod condition;
 pub mod data;
 pub mod definition;
+mod desk;
 pub(crate) mod emitter;
 mod ending;
 pub mod graph;
@@ -47,11 +49,16 @@ mod runner;
 pub mod scheduler;
 pub mod scope;
 mod settlement;
+mod slot;
 mod state;
 pub mod template;
+mod waiting;
+mod waits;
 
 pub use checkpoint::{Restored, Saved, Unfit};
 pub use definition::{Pipeline, Problem, Recovery};
+pub use desk::{Desk, Refused, Wait};
 pub use result::{RunResult, RunStatus, StepRecord, StepStatus};
 pub use runner::{ResumeReason, RunOptions, resume, run};
+pub use slot::Slot;
 pub use state::RunState;

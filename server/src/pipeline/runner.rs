@@ -11,19 +11,25 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::attempt::{Environment, Executed, execute, told};
 use super::checkpoint::{Journal, Restored};
+use super::clock::RunClock;
 use super::definition::Pipeline;
+use super::desk::{Desk, HandedIn};
 use super::emitter::RunEmitter;
 use super::result::{RunResult, RunStatus, StepRecord};
 use super::scheduler::{Scheduler, Start};
 use super::settlement::unreachable_step;
+use super::slot::Slot;
+use super::waits::{Key, Waits};
 use crate::context::StreamingContext;
-use crate::step::{Category, StepError, StepPolicy};
+use crate::log::ExecutionStatus;
+use crate::step::{Ask, Category, StepError, StepPolicy};
 
 /// How a run is run.
 #[derive(Clone, Debug)]
@@ -36,6 +42,10 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// Where relative paths of steps begin, and below which all that they read and write is.
     pub work_dir: PathBuf,
+    /// Where its questions lie; without one nobody can be asked.
+    pub desk: Option<Arc<Desk>>,
+    /// Its place among the runs under way.
+    pub slot: Slot,
 }
 
 /// Why a run goes on that had stopped.
@@ -54,6 +64,8 @@ impl Default for RunOptions {
             max_steps: 10_000,
             timeout: None,
             work_dir: PathBuf::from("."),
+            desk: None,
+            slot: Slot::default(),
         }
     }
 }
@@ -91,15 +103,23 @@ pub async fn resume(
     context: StreamingContext,
     options: RunOptions,
 ) -> RunResult {
+    let restart = reason == ResumeReason::Restart;
+    let only_waits = restart && restored.is_waiting();
     let mut run = Run::new(restored.pipeline, restored.scheduler, context, &options);
-    run.before = Duration::from_millis(run.scheduler.state().elapsed_ms());
+    let before = Duration::from_millis(run.scheduler.state().elapsed_ms());
+    run.clock.go_on_from(before, restart);
     run.records = restored.records;
     run.completed = restored.completed;
     run.journal.go_on(restored.ends);
-    if reason == ResumeReason::Restart {
-        run.counted = run.before;
+    run.told_status = None;
+    if restart {
+        run.waits = Waits::restored(restored.questions);
     }
-    run.tell_resumed(&reason, &restored.starts).await;
+    // where everything waits, nothing that was said is void
+    if !only_waits {
+        run.tell_resumed(&reason, &restored.starts).await;
+        run.tell_still_open().await;
+    }
     run.drive(restored.starts, &options).await;
     run.conclude().await
 }
@@ -116,11 +136,15 @@ pub(super) struct Run {
     pub(super) journal: Journal,
     /// Set where the run was ended from outside.
     pub(super) ended: Option<(RunStatus, StepError)>,
-    begun: Instant,
-    /// How long the run had been under way before it was resumed.
-    before: Duration,
-    /// How much of that counts for its limit.
-    counted: Duration,
+    clock: RunClock,
+    pub(super) desk: Option<Arc<Desk>>,
+    pub(super) slot: Slot,
+    asks: mpsc::Receiver<Ask>,
+    pub(super) waits: Waits,
+    /// Questions that are answered, and whose steps are still to learn of it.
+    pub(super) answers: Vec<Key>,
+    /// What the log was told last of where the run stands; none where that is not known.
+    pub(super) told_status: Option<ExecutionStatus>,
     _stop_when_dropped: DropGuard,
 }
 
@@ -134,12 +158,14 @@ impl Run {
         scheduler.limit(u32::try_from(options.max_steps).unwrap_or(u32::MAX));
         let stop = CancellationToken::new();
         let emitter = RunEmitter::new(context, &pipeline.streaming(), stop.clone());
+        let (ask, asks) = mpsc::channel(ASKS);
         let environment = Arc::new(Environment {
             emitter: Arc::new(emitter),
             input: Arc::clone(scheduler.state().input()),
             parameters: Arc::clone(scheduler.state().parameters()),
             policy: Arc::new(StepPolicy::new(&options.work_dir)),
             stop: stop.clone(),
+            asks: ask,
         });
         Self {
             pipeline,
@@ -151,9 +177,13 @@ impl Run {
             completed: 0,
             journal: Journal::new(&options.work_dir),
             ended: None,
-            begun: Instant::now(),
-            before: Duration::ZERO,
-            counted: Duration::ZERO,
+            clock: RunClock::start(),
+            desk: options.desk.clone(),
+            slot: options.slot.clone(),
+            asks,
+            waits: Waits::default(),
+            answers: Vec::new(),
+            told_status: Some(ExecutionStatus::Running),
             _stop_when_dropped: stop.drop_guard(),
         }
     }
@@ -167,7 +197,8 @@ impl Run {
 
     /// Tells that the run goes on, and which steps begin again.
     async fn tell_resumed(&self, reason: &ResumeReason, starts: &[Start]) {
-        let steps = starts.iter().filter_map(|start| {
+        let cut_off = |start: &&Start| self.waits.resumption(start.execution).is_none();
+        let steps = starts.iter().filter(cut_off).filter_map(|start| {
             let step = self.pipeline.steps().get(start.step)?;
             Some(step.id.as_str())
         });
@@ -194,32 +225,44 @@ impl Run {
     async fn drive(&mut self, starts: Vec<Start>, options: &RunOptions) {
         let limits = [options.timeout, self.pipeline.timeout()];
         let limit = limits.into_iter().flatten().min();
-        let counted = self.counted;
-        let deadline = async move {
-            match limit {
-                Some(limit) => tokio::time::sleep(limit.saturating_sub(counted)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(deadline);
+        let mut inbox = self.desk.as_ref().and_then(|desk| desk.inbox());
         self.spawn(starts);
+        self.show_questions();
         while !self.tasks.is_empty() {
+            self.stand();
+            let slot = self.slot.clone();
+            let left = limit.and_then(|limit| self.clock.left(limit));
+            let (under_way, due) = (self.ended.is_none(), self.next_due());
             tokio::select! {
                 biased;
-                () = options.cancel.cancelled(), if self.ended.is_none() => {
+                () = options.cancel.cancelled(), if under_way => {
                     self.stop(RunStatus::Cancelled, StepError::stopped("the run was cancelled"));
                 }
-                () = &mut deadline, if self.ended.is_none() => {
+                () = pass(left.map(|left| Instant::now() + left)), if under_way => {
                     let seconds = limit.unwrap_or_default().as_secs_f64();
                     let message = format!("the run took longer than {seconds} s");
                     self.stop(RunStatus::Timeout, StepError::new(Category::Timeout, message));
                 }
+                () = pass(due), if under_way => self.expire().await,
+                Some(answer) = next(&mut inbox) => self.answered(answer).await,
+                Some(ask) = self.asks.recv() => self.asked(ask).await,
+                () = slot.take(), if !slot.is_held() && !self.answers.is_empty() => {}
                 Some(joined) = self.tasks.join_next() => match joined {
                     Ok((execution, executed)) => self.finish(execution, executed).await,
                     Err(error) => self.lost(&error).await,
                 },
             }
         }
+    }
+
+    /// Where everything waits for people, the clock stands still and another run may have the place.
+    fn stand(&mut self) {
+        let waits = self.all_wait();
+        self.clock.rest(waits);
+        if waits {
+            self.slot.give_up();
+        }
+        self.deliver();
     }
 
     fn stop(&mut self, status: RunStatus, error: StepError) {
@@ -231,11 +274,12 @@ impl Run {
     pub(super) fn spawn(&mut self, starts: Vec<Start>) {
         for start in starts {
             let (execution, step, iteration) = (start.execution, start.step, start.iteration);
+            let waited = self.waits.resumption(execution);
             let pipeline = Arc::clone(&self.pipeline);
             let environment = Arc::clone(&self.environment);
             let task = self.tasks.spawn(async move {
                 let executed = match pipeline.steps().get(step) {
-                    Some(definition) => execute(definition, &start, &environment).await,
+                    Some(definition) => execute(definition, &start, waited, &environment).await,
                     None => unreachable_step(),
                 };
                 (execution, executed)
@@ -245,12 +289,31 @@ impl Run {
         }
     }
 
-    /// How long the run has been under way, what was before a restart included.
+    /// How long the run has been under way, what was before a restart included; waiting for people is not.
     pub(super) fn elapsed(&self) -> Duration {
-        self.before + self.begun.elapsed()
+        self.clock.elapsed()
     }
 
     pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
+
+/// Until then; forever where there is no such time.
+async fn pass(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is handed in next; nothing ever where there is no desk.
+async fn next(inbox: &mut Option<mpsc::Receiver<HandedIn>>) -> Option<HandedIn> {
+    match inbox {
+        Some(inbox) => inbox.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Questions on their way from steps to the run.
+const ASKS: usize = 16;

@@ -58,6 +58,7 @@ impl Run {
             Outcome::Completed(value) | Outcome::Continued(value) => Some(Arc::clone(value)),
             Outcome::Failed(_) => None,
         };
+        self.waits.forget(execution);
         let elapsed_ms = self.now_ms();
         let advance = self.scheduler.finish(execution, outcome, elapsed_ms);
         if !executed.started {
@@ -122,7 +123,11 @@ impl Run {
             data: data.into(),
             metadata: None,
         }];
-        let mut along = Along::default();
+        let waits = settled.advance.starts.is_empty() && self.all_wait();
+        let mut along = Along {
+            status: self.news_of_status(waits),
+            ..Along::default()
+        };
         if let Some((state, entry)) = self.checkpoint(settled) {
             along.checkpoint = Some((state, vec![entry]));
             drafts.push(self.checkpoint_saved(definition));
@@ -146,7 +151,7 @@ impl Run {
             continued,
             output: Kept::of(output, seq),
         };
-        self.journal.write(&self.scheduler, &end)
+        self.journal.write(&self.scheduler, self.waits.kept(), &end)
     }
 
     fn checkpoint_saved(&self, definition: &StepDefinition) -> Draft {

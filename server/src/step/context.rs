@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 use stepcast_core::id::StepId;
 use tokio_util::sync::CancellationToken;
 
+use super::StepError;
+use super::asking::Asking;
 use super::emitter::{Channel, Partial, StepEmitter};
 use super::policy::StepPolicy;
+use super::question::{Answer, Question};
 use crate::pipeline::data::Data;
 use crate::pipeline::scope::Scope;
 
@@ -44,6 +47,7 @@ pub(crate) struct Call {
     pub(crate) inputs: Map<String, Value>,
     pub(crate) config: Arc<Value>,
     pub(crate) policy: Arc<StepPolicy>,
+    pub(crate) asking: Arc<Asking>,
 }
 
 impl StepContext {
@@ -190,6 +194,19 @@ impl StepContext {
     pub async fn emit_custom(&self, mut data: Map<String, Value>) {
         data.insert("kind".into(), "custom".into());
         self.emitter.progress(data.into()).await;
+    }
+
+    /// Asks a person, and waits for the answer: for days if need be, and the time counts for no timeout.
+    ///
+    /// After a restart of the server the step begins anew; the same question, asked in the same place among the
+    /// step's questions, then keeps its deadline and its answer. So what a step does before it asks may be done twice.
+    ///
+    /// # Errors
+    /// Category `timeout` where nobody answers in time and the question has no default; `configuration` where nobody
+    /// can be asked, as in a run whose caller waits for its result.
+    pub async fn ask(&self, question: Question) -> Result<Answer, StepError> {
+        self.emitter.flush().await;
+        self.call.asking.ask(self.attempt, question, None).await
     }
 
     /// Shows output before the step has ended. The last one is the step's result where it returns the same.

@@ -1,6 +1,7 @@
 //! Steps: the trait that everything that does work implements, the registry of kinds and classes,
 //! and the built-in kinds, one file each.
 
+mod asking;
 mod command;
 mod condition;
 mod context;
@@ -10,7 +11,9 @@ mod error;
 mod fail;
 mod file;
 mod http;
+mod human;
 mod policy;
+mod question;
 mod registry;
 mod retry_after;
 mod set;
@@ -21,11 +24,13 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+pub(crate) use asking::{Ask, Asking, nobody};
 pub(crate) use context::Call;
 pub use context::{LogLevel, StepContext};
 pub(crate) use emitter::StepEmitter;
 pub use error::{Category, Severity, StepError};
 pub use policy::StepPolicy;
+pub use question::{Answer, AnswerSource, Choice, Field, FieldType, Form, Question};
 pub use registry::{StepConfig, StepRegistry};
 
 /// What a step gives, in its time.

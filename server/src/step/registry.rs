@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Step, StepContext, StepError, StepFuture};
-use super::{command, condition, delay, fail, file, http, set, transform};
+use super::{command, condition, delay, fail, file, http, human, set, transform};
 use crate::pipeline::definition::{Place, Problem, Problems};
 
 /// What a step is made from, at load.
@@ -43,14 +43,22 @@ impl StepRegistry {
             kinds: BTreeMap::new(),
             classes: BTreeMap::new(),
         };
+        registry.add_kind("approval", human::load_approval);
         registry.add_kind("command", command::load);
         registry.add_kind("condition", condition::load);
         registry.add_kind("delay", delay::load);
         registry.add_kind("fail", fail::load);
         registry.add_kind("file", file::load);
         registry.add_kind("http", http::load);
+        registry.add_kind("human", human::load_input);
+        registry.add_kind("human_input", human::load_input);
         registry.add_kind("set", set::load);
         registry.add_kind("transform", transform::load);
+        // the original library's classes that do nothing but ask
+        registry.register(format!("{HITL}.HumanInputStep"), human::load_input);
+        registry.register(format!("{HITL}.PauseForInputStep"), human::load_input);
+        registry.register(format!("{HITL}.ReviewAndApproveStep"), human::load_review);
+        registry.register(format!("{HITL}.TimeBasedDecisionStep"), human::load_urgent);
         registry
     }
 
@@ -180,3 +188,6 @@ where
         Box::pin((self.0)(context))
     }
 }
+
+/// Where the original library has its steps that ask people.
+const HITL: &str = "ia_modules.pipeline.hitl";

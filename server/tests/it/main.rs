@@ -19,6 +19,7 @@ mod follow;
 mod full;
 mod harness;
 mod http;
+mod human_api;
 mod incarnation;
 mod ingest;
 mod ingest_harness;

@@ -76,6 +76,7 @@ async fn mixed(directory: &Path) {
             epoch: 1,
             seq: 2,
         }),
+        status: None,
     };
     let mut end = complete();
     end.event_type = stepcast_core::event::EventType::PipelineError;

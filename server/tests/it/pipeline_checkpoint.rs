@@ -398,7 +398,7 @@ async fn a_checkpoint_that_does_not_fit_is_refused_and_never_a_panic() {
     let kept = log.store().checkpoint(stream.key()).unwrap().unwrap();
     let saved = Saved::read(&kept.state, &kept.results).unwrap();
     assert_eq!(saved.wanted().len(), 1);
-    assert_eq!(saved.under_way(&life.pipeline(&open)), ["b"]);
+    assert_eq!(saved.cut_off(&life.pipeline(&open)), ["b"]);
     assert_eq!(
         saved.restore(life.pipeline(&open), input()).unwrap_err(),
         Unfit::Output("a".into())

@@ -34,6 +34,7 @@ pub(crate) fn record(data_dir: &Path, id: &str, count: u64, apart: Duration, end
         ended: ended.then_some(end),
         checkpoint: None,
         producers: Vec::new(),
+        status: None,
     };
     store.commit(&[batch]).unwrap();
     store.close();

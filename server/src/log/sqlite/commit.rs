@@ -64,6 +64,13 @@ pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(
                     )?
                     .execute(params![key, mark.producer, signed(mark.epoch), signed(mark.seq)])?;
             }
+            if let Some(status) = batch.status {
+                transaction
+                    .prepare_cached(
+                        "UPDATE executions SET status = ?2 WHERE key = ?1 AND ended_at IS NULL",
+                    )?
+                    .execute(params![key, status.as_str()])?;
+            }
             if let Some(ended) = &batch.ended {
                 end(&transaction, key, ended)?;
             }

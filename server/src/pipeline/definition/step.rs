@@ -88,8 +88,10 @@ pub(super) fn load(
     let module = fields.text("module", problems);
     let empty = Map::new();
     let config = fields.object("config", problems).unwrap_or(&empty);
+    // a class may have a timeout of its own meaning, and a person has another one than an attempt
+    let own_timeout = class.is_some() || kind.is_some_and(|kind| ASKING.contains(&kind));
     let (error_handling, config) =
-        load_error_handling(&mut fields, config, class.is_some(), global, problems);
+        load_error_handling(&mut fields, config, own_timeout, global, problems);
     let inputs = fields.value("inputs");
     let inputs = input::load(inputs, &fields.place("inputs"), problems);
     let input_schema = load_schema("input_schema", &mut fields, problems);
@@ -141,7 +143,7 @@ pub(super) fn load(
 fn load_error_handling(
     fields: &mut Fields<'_>,
     config: &Map<String, Value>,
-    has_class: bool,
+    own_timeout: bool,
     global: &ErrorHandling,
     problems: &mut Problems,
 ) -> (ErrorHandling, Map<String, Value>) {
@@ -151,8 +153,7 @@ fn load_error_handling(
     if let Some(inner) = config.shift_remove("error_handling") {
         result = result.load(&inner, &config_place.key("error_handling"), problems);
     }
-    // a class may have a timeout of its own meaning
-    if !has_class && let Some(timeout) = config.shift_remove("timeout_seconds") {
+    if !own_timeout && let Some(timeout) = config.shift_remove("timeout_seconds") {
         let only: Value = [("timeout_seconds".to_owned(), timeout)]
             .into_iter()
             .collect::<Map<_, _>>()
@@ -176,3 +177,6 @@ fn load_schema(
     let schema = fields.value(key)?;
     Schema::compile(schema, &fields.place(key), problems)
 }
+
+/// The kinds whose time is that of the person they ask.
+const ASKING: [&str; 3] = ["approval", "human", "human_input"];

@@ -1,0 +1,85 @@
+//! `/api/executions/{id}/waits`: what a run asks people, and their answers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use stepcast_core::id::ExecutionId;
+
+use super::body::Body;
+use super::parts::Path;
+use crate::error::{Flaw, Problem};
+use crate::executions::Executions;
+
+/// The body of `POST /api/executions/{id}/waits/{wait_id}/answer`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answering {
+    answer: Map<String, Value>,
+    by: Option<String>,
+}
+
+/// `GET /api/waits`: what waits for people, in all runs under way.
+pub(crate) async fn all(State(executions): State<Executions>) -> Json<Value> {
+    Json(json!({ "waits": executions.open_waits() }))
+}
+
+/// `GET /api/executions/{id}/waits`: every question of a run.
+pub(crate) async fn list(
+    State(executions): State<Executions>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let id: ExecutionId = id.parse()?;
+    let waits = executions.waits(&id).await?;
+    Ok(Json(json!({ "execution_id": id, "waits": waits })))
+}
+
+/// `POST /api/executions/{id}/waits/{wait_id}/answer`
+pub(crate) async fn answer(
+    State(executions): State<Executions>,
+    Path((id, wait_id)): Path<(String, String)>,
+    Body(answering): Body<Answering>,
+) -> Result<Json<Value>, Problem> {
+    let id: ExecutionId = id.parse()?;
+    let by = named(answering.by)?;
+    let most = executions.config().max_event_bytes;
+    if json!(answering.answer).to_string().len() > most {
+        let detail = format!("An answer may have {most} bytes; the setting is max_event_bytes.");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    let answer = executions
+        .answer(&id, &wait_id, answering.answer, by)
+        .await?;
+    let mut body = json!(answer);
+    if let Some(object) = body.as_object_mut() {
+        object.insert("execution_id".into(), json!(id));
+        object.insert("wait_id".into(), wait_id.into());
+    }
+    Ok(Json(body))
+}
+
+/// Who answers: a name that fits on one line.
+fn named(by: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(by) = by
+        .map(|by| by.trim().to_owned())
+        .filter(|by| !by.is_empty())
+    else {
+        return Ok(None);
+    };
+    if by.chars().count() <= LONGEST_NAME && !by.chars().any(char::is_control) {
+        return Ok(Some(by));
+    }
+    let flaw = Flaw {
+        path: "$.by".into(),
+        message: format!("`by` is a name of at most {LONGEST_NAME} characters, on one line"),
+        suggestion: None,
+    };
+    Err(Problem::invalid(
+        "The answer cannot be attributed.",
+        vec![flaw],
+    ))
+}
+
+/// Characters of a name.
+const LONGEST_NAME: usize = 200;
