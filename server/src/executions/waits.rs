@@ -81,6 +81,8 @@ impl Executions {
             Err(refused @ (Refused::Unknown | Refused::Ended)) => refused,
             Err(refused) => return Err(refusal(refused)),
         };
+        // an answer that the run has taken may not be readable yet
+        stream.settled(stream.last_given()).await?;
         let found = self.waits_in(&row, &stream).await?;
         let Some(found) = found.into_iter().find(|it| it.wait_id() == wait_id) else {
             return Err(unknown());

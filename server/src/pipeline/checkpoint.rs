@@ -308,7 +308,11 @@ impl Saved {
             questions: Vec::new(),
             pipeline,
         };
-        restored.scheduler.start(0);
+        // a checkpoint before any end is of a question of the first step
+        let first = self.state.as_ref().filter(|_| self.ends.is_empty());
+        restored
+            .scheduler
+            .start(first.map_or(0, |state| state.standing.elapsed_ms));
         for end in self.ends {
             restored.replay(end)?;
         }

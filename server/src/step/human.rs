@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::question::{Preset, Stage, load as load_question};
 use super::registry::made;
 use super::{Category, Step, StepConfig, StepContext, StepError, StepFuture};
-use crate::pipeline::definition::{Problem, Problems};
+use crate::pipeline::definition::{Place, Problem, Problems};
 
 struct Human {
     preset: Preset,
@@ -70,11 +70,15 @@ impl Human {
 }
 
 impl Step for Human {
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
     fn run(&self, context: StepContext) -> StepFuture<'_> {
         Box::pin(async move {
             let mut problems = Problems::default();
             let whole = self.whole(context.config());
-            let place = crate::pipeline::definition::Place::root().key("config");
+            let place = Place::root().key("config");
             let question = load_question(&whole, &place, Stage::Run, self.preset, &mut problems);
             let (errors, _warnings) = problems.into_parts();
             let (Some(mut question), true) = (question, errors.is_empty()) else {

@@ -48,6 +48,12 @@ pub trait Step: Send + Sync {
     /// Runs the step once. The result is its output.
     fn run(&self, context: StepContext) -> StepFuture<'_>;
 
+    /// Whether it may be executed again where the server's end cut it off, whatever its pipeline says: it changes
+    /// nothing.
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+
     /// What is given instead after an error that is recoverable, where `enable_fallback` asks for it.
     fn fallback(&self, context: StepContext, error: StepError) -> Option<StepFuture<'_>> {
         drop((context, error));

@@ -99,7 +99,12 @@ impl Running {
 
     /// Waits for the end.
     pub(crate) async fn end(self) -> Ran {
-        let result = tokio::time::timeout(PATIENCE, self.task).await;
+        self.end_within(PATIENCE).await
+    }
+
+    /// Waits for the end of a run that takes its time, on a clock that the test moves.
+    pub(crate) async fn end_within(self, patience: Duration) -> Ran {
+        let result = tokio::time::timeout(patience, self.task).await;
         let result = result.expect("the run does not end").unwrap();
         let stream = self.log.open(&"exec_1".parse().unwrap()).unwrap().unwrap();
         let mut reader = Reader::new(stream, 0);

@@ -123,6 +123,7 @@ pub(super) fn load(
             return None;
         }
     };
+    let step = step?;
     Some(StepDefinition {
         id: id.to_owned(),
         name,
@@ -133,8 +134,8 @@ pub(super) fn load(
         input_schema,
         output_schema,
         error_handling,
-        idempotent,
-        step: Arc::from(step?),
+        idempotent: idempotent || step.is_idempotent(),
+        step: Arc::from(step),
     })
 }
 
