@@ -49,6 +49,17 @@ test("command shows progress and text of a Python and a shell program", async ()
   assert.ok(of(events, "step_progress", "readability").some(({ data }) => data.progress === 0.1));
 });
 
+test("llm argues for, against, and weighs both, by recordings that say that they are", async () => {
+  const events = await run("llm");
+  assert.match(output(events).verdict, /^Both are right/);
+  for (const step of ["advocate", "sceptic", "judge"]) {
+    const said = of(events, "step_progress", step).map(({ data }) => data);
+    assert.deepEqual(said[0], { kind: "llm", provider: "scripted", model: "recorded", scripted: true });
+    const text = said.filter(({ kind, channel }) => kind === "token" && !channel).map(({ text }) => text).join("");
+    assert.equal(text, of(events, "step_output", step).at(-1).data.output.text, step);
+  }
+});
+
 test("library reads in branches, loops, retries, survives a lost letter, and reports", async () => {
   const begun = Date.now();
   const events = await run("library");

@@ -1,5 +1,6 @@
 //! Every number and path that an operator may set, in one place, each with its reason.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 
 /// Where the log lives.
@@ -91,6 +93,8 @@ pub struct Config {
     pub run_timeout_seconds: u64,
     /// How long a stopping server waits for connections to close, in milliseconds.
     pub shutdown_grace_ms: u64,
+    /// Which language models `llm` steps can ask.
+    pub llm: LlmSettings,
 }
 
 impl Default for Config {
@@ -129,6 +133,7 @@ impl Default for Config {
             max_steps: 10_000,
             run_timeout_seconds: 0,
             shutdown_grace_ms: 5_000,
+            llm: LlmSettings::default(),
         }
     }
 }
@@ -144,7 +149,7 @@ pub enum ConfigError {
     #[error("{key}: {message}")]
     Value {
         /// Which setting.
-        key: &'static str,
+        key: String,
         /// What is wrong, and what to do.
         message: String,
     },
@@ -218,14 +223,29 @@ impl Config {
         }
     }
 
+    /// The language models that `llm` steps can ask: these settings, and what the environment has keys for.
+    ///
+    /// # Errors
+    /// Where a provider cannot be used as it is configured.
+    pub fn providers(
+        &self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Providers, ConfigError> {
+        let texts = variables.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Providers::load(&self.llm, texts)
+            .map_err(|(key, message)| ConfigError::Value { key, message })
+    }
+
     /// Whether every value is in its range.
     ///
     /// # Errors
     /// The first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let value = |key, message: &str| {
+        let value = |key: &str, message: &str| {
             Err(ConfigError::Value {
-                key,
+                key: key.to_owned(),
                 message: message.to_owned(),
             })
         };

@@ -18,6 +18,7 @@ pub mod error;
 pub mod executions;
 pub mod follow;
 mod guard;
+pub mod llm;
 pub mod log;
 pub mod pipeline;
 mod router;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use self::config::{Config, StoreKind};
+use self::config::{Config, ConfigError, StoreKind};
 use self::executions::Executions;
 use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
 use self::socket::Connections;
@@ -49,6 +50,9 @@ pub enum RunError {
     /// The socket cannot be used.
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 /// Opens the log, ends what a former process left unended, and gives the service that [`serve`] answers with.
@@ -62,6 +66,10 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
     };
     let log = Log::with_memory_budget(store, config.memory_budget_bytes);
     log.set_retention(config.retention());
+    let registry = match registry.providers() {
+        Some(_) => registry,
+        None => registry.with_providers(config.providers(std::env::vars_os())?),
+    };
     Ok(Executions::recover(log, registry, config).await?)
 }
 

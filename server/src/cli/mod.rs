@@ -22,8 +22,9 @@ use stepcast_core::control::EndReason;
 use thiserror::Error;
 
 use crate::RunError;
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::log::StoreError;
+use crate::step::StepRegistry;
 
 /// Runs pipelines, and streams every event of them as it happens.
 #[derive(Debug, Parser)]
@@ -186,6 +187,14 @@ impl Cli {
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The steps that a pipeline run or checked here may name, and the models that it may ask: those of `stepcast.toml`
+/// and of the environment, as for a server.
+fn registry() -> Result<StepRegistry, CliError> {
+    let config = Config::load(None, variables())?;
+    let providers = config.providers(std::env::vars_os())?;
+    Ok(StepRegistry::builtin().with_providers(providers))
 }
 
 #[cfg(test)]

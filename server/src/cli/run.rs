@@ -15,13 +15,12 @@ use tokio_util::task::AbortOnDropHandle;
 use super::screen::{Format, Screen};
 use super::signals::Interrupts;
 use super::source::{Document, read_document, read_input};
-use super::{CliError, Outcome};
+use super::{CliError, Outcome, registry};
 use crate::clock::unix_millis;
 use crate::context::StreamingContext;
 use crate::executions::random_id;
 use crate::log::{Budget, Log, MemoryStore, NewExecution, Reader};
 use crate::pipeline::{self, Pipeline, Problem, RunOptions, RunResult};
-use crate::step::StepRegistry;
 
 /// Arguments of `stepcast run`.
 #[derive(Args, Debug)]
@@ -63,7 +62,7 @@ impl Run {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let document = read_document(&self.file)?;
         let input = read_input(self.input.as_deref(), &self.parameter)?;
-        let pipeline = Pipeline::from_json(&document.json, &StepRegistry::builtin())
+        let pipeline = Pipeline::from_json(&document.json, &registry()?)
             .map_err(|problems| invalid("the pipeline does not validate", &problems))?;
         pipeline
             .check_input(&input)

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::read_document;
-use super::{CliError, Outcome};
+use super::{CliError, Outcome, registry};
 use crate::pipeline::Pipeline;
-use crate::step::StepRegistry;
 
 /// Arguments of `stepcast validate`.
 #[derive(Args, Debug)]
@@ -30,7 +29,7 @@ pub(super) struct Validate {
 impl Validate {
     /// Checks each file.
     pub(super) fn run(self) -> Result<Outcome, CliError> {
-        let registry = StepRegistry::builtin();
+        let registry = registry()?;
         let mut out = io::stdout().lock();
         let mut outcome = Outcome::Complete;
         for file in &self.files {

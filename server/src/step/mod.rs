@@ -12,6 +12,7 @@ mod fail;
 mod file;
 mod http;
 mod human;
+mod llm;
 mod policy;
 mod question;
 mod registry;
@@ -32,6 +33,7 @@ pub use error::{Category, Severity, StepError};
 pub use policy::StepPolicy;
 pub use question::{Answer, AnswerSource, Choice, Field, FieldType, Form, Question};
 pub use registry::{StepConfig, StepRegistry};
+pub(crate) use retry_after::retry_after;
 
 /// What a step gives, in its time.
 pub type StepFuture<'a> = BoxFuture<'a, Result<Value, StepError>>;

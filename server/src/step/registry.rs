@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Step, StepContext, StepError, StepFuture};
-use super::{command, condition, delay, fail, file, http, human, set, transform};
+use super::{command, condition, delay, fail, file, http, human, llm, set, transform};
+use crate::llm::Providers;
 use crate::pipeline::definition::{Place, Problem, Problems};
 
 /// What a step is made from, at load.
@@ -34,6 +35,7 @@ type Factory =
 pub struct StepRegistry {
     kinds: BTreeMap<&'static str, Factory>,
     classes: BTreeMap<String, Factory>,
+    providers: Option<Arc<Providers>>,
 }
 
 impl StepRegistry {
@@ -42,6 +44,7 @@ impl StepRegistry {
         let mut registry = Self {
             kinds: BTreeMap::new(),
             classes: BTreeMap::new(),
+            providers: None,
         };
         registry.add_kind("approval", human::load_approval);
         registry.add_kind("command", command::load);
@@ -52,6 +55,7 @@ impl StepRegistry {
         registry.add_kind("http", http::load);
         registry.add_kind("human", human::load_input);
         registry.add_kind("human_input", human::load_input);
+        registry.add_llm(Arc::new(Providers::default()));
         registry.add_kind("set", set::load);
         registry.add_kind("transform", transform::load);
         // the original library's classes that do nothing but ask
@@ -60,6 +64,21 @@ impl StepRegistry {
         registry.register(format!("{HITL}.ReviewAndApproveStep"), human::load_review);
         registry.register(format!("{HITL}.TimeBasedDecisionStep"), human::load_urgent);
         registry
+    }
+
+    /// The same, its `llm` steps answered by these providers; without, by those of the server's configuration and
+    /// environment.
+    #[must_use]
+    pub fn with_providers(mut self, providers: Providers) -> Self {
+        let providers = Arc::new(providers);
+        self.add_llm(Arc::clone(&providers));
+        self.providers = Some(providers);
+        self
+    }
+
+    /// The providers of `llm` steps, where they were given.
+    pub fn providers(&self) -> Option<&Arc<Providers>> {
+        self.providers.as_ref()
     }
 
     /// Registers a class: `Class`, or `module.Class` for one of several of that name.
@@ -130,6 +149,10 @@ impl StepRegistry {
             return None;
         };
         make(factory, config, problems)
+    }
+
+    fn add_llm(&mut self, providers: Arc<Providers>) {
+        self.add_kind("llm", move |config| llm::load(config, &providers));
     }
 
     fn add_kind<F>(&mut self, kind: &'static str, factory: F)

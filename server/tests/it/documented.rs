@@ -41,14 +41,16 @@ fn every_kind_of_step_is_described() {
 }
 
 #[test]
-fn the_pipeline_of_the_documentation_loads() {
-    let page = page("docs/pipelines.md");
-    let (_, after) = page.split_once("```json\n").unwrap();
-    let (text, _) = after.split_once("```").unwrap();
-    let definition: Value = serde_json::from_str(text).unwrap();
-    let registry = StepRegistry::builtin();
-    let pipeline = stepcast::pipeline::Pipeline::from_json(&definition, &registry).unwrap();
-    assert!(pipeline.warnings().is_empty());
+fn the_pipelines_of_the_documentation_load() {
+    for name in ["docs/pipelines.md", "docs/llm.md"] {
+        let page = page(name);
+        let (_, after) = page.split_once("```json\n").unwrap();
+        let (text, _) = after.split_once("```").unwrap();
+        let definition: Value = serde_json::from_str(text).unwrap();
+        let registry = StepRegistry::builtin();
+        let pipeline = stepcast::pipeline::Pipeline::from_json(&definition, &registry).unwrap();
+        assert!(pipeline.warnings().is_empty(), "{name}");
+    }
 }
 
 #[test]
@@ -59,6 +61,7 @@ fn links_between_pages_lead_somewhere() {
         "examples/producers/README.md",
         "docs/configuration.md",
         "docs/frontend.md",
+        "docs/llm.md",
         "docs/operations.md",
         "docs/pipelines.md",
         "docs/producers.md",
