@@ -1,6 +1,9 @@
-//! The command line: `serve`, `run`, `tail`, `validate`, `log`.
+//! The command line: `serve`, `run`, `tail`, `answer`, `validate`, `log`.
 
+mod answer;
+mod asker;
 mod bars;
+mod dialog;
 mod log;
 mod run;
 mod screen;
@@ -53,6 +56,8 @@ enum Command {
     Run(run::Run),
     /// Watch a run of a server
     Tail(tail::Tail),
+    /// Answer what a run of a server asks a person
+    Answer(answer::Answer),
     /// Check a pipeline without running it
     Validate(validate::Validate),
     /// Look after the log in a data folder
@@ -108,6 +113,15 @@ enum CliError {
     /// The server does not let it be followed.
     #[error("it cannot be followed: {0}")]
     Refused(String),
+    /// The server does not answer.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    /// A run asks, and there is nobody.
+    #[error(
+        "step `{0}` asks a person, and there is nobody to ask here: run it in a terminal, give one line a field on \
+         standard input with --ask always, or start it on a server and use `stepcast answer`"
+    )]
+    NobodyToAsk(String),
     /// What was under way went wrong.
     #[error("{0}")]
     Failed(&'static str),
@@ -138,7 +152,11 @@ impl CliError {
 
     fn outcome(&self) -> Outcome {
         match self {
-            Self::Usage(_) | Self::Refused(_) | Self::Config(_) => Outcome::Usage,
+            Self::Usage(_)
+            | Self::Refused(_)
+            | Self::Unreachable(_)
+            | Self::NobodyToAsk(_)
+            | Self::Config(_) => Outcome::Usage,
             Self::Failed(_) | Self::Server(_) | Self::Store(_) | Self::Import(..) | Self::Io(_) => {
                 Outcome::Failed
             }
@@ -154,6 +172,7 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             Command::Run(run) => run.run().await,
             Command::Tail(tail) => tail.run().await,
+            Command::Answer(answer) => answer.run().await,
             Command::Validate(validate) => validate.run(),
             Command::Log(log) => log.run(),
         };
@@ -178,7 +197,9 @@ impl Cli {
         match self.command {
             Command::Serve(_) => "info",
             Command::Log(_) => "warn",
-            Command::Run(_) | Command::Tail(_) | Command::Validate(_) => "error",
+            Command::Run(_) | Command::Tail(_) | Command::Answer(_) | Command::Validate(_) => {
+                "error"
+            }
         }
     }
 }
@@ -207,7 +228,7 @@ mod tests {
     fn the_command_line_is_well_formed_and_every_command_has_examples() {
         let mut command = Cli::command();
         command.clone().debug_assert();
-        for name in ["serve", "run", "tail", "validate", "log"] {
+        for name in ["serve", "run", "tail", "answer", "validate", "log"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

@@ -12,6 +12,7 @@ use stepcast_core::id::ExecutionId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::asker::{Ask, Asker};
 use super::screen::{Format, Screen};
 use super::signals::Interrupts;
 use super::source::{Document, read_document, read_input};
@@ -31,12 +32,14 @@ Examples:
   stepcast run pipeline.json --input @input.json -p topic=tides -p count=3
   stepcast run pipeline.json | jq -c 'select(.event_type==\"step_complete\")'
   stepcast run pipeline.json > events.ndjson
+  printf 'publish\n\n' | stepcast run examples/review --ask always
 
 In a terminal it shows bars and streamed text; in a pipe, one event a line. Ctrl-C cancels
-the run, and waits for its last event; a second Ctrl-C ends at once.
+the run, and waits for its last event; a second Ctrl-C ends at once. What the run asks a
+person, it asks in the terminal.
 
 Exit code: 0 the run completed, 1 it failed, 2 the pipeline or its input does not validate,
-130 it was cancelled.")]
+or it asks and there is nobody, 130 it was cancelled.")]
 pub(super) struct Run {
     /// A pipeline file; `-` is standard input, a folder stands for its pipeline.json
     file: PathBuf,
@@ -52,6 +55,9 @@ pub(super) struct Run {
     /// End the run as `timeout` after this time
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     timeout: Option<f64>,
+    /// Where the answers come from that the run asks people for
+    #[arg(long, value_enum, default_value_t)]
+    ask: Ask,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -73,18 +79,23 @@ impl Run {
             None => None,
         };
         let id = self.execution_id.unwrap_or_else(random_id);
+        let mut asker = Asker::new(self.ask);
         let cancel = CancellationToken::new();
         let options = RunOptions {
             cancel: cancel.clone(),
             timeout,
             work_dir: document.folder.clone(),
+            desk: Some(asker.desk().clone()),
             ..RunOptions::default()
         };
         let (reader, run) = start(&id, document, pipeline, input, options)?;
         let mut screen = Screen::new(id, self.format);
-        watch(&mut screen, reader, run, cancel).await?;
+        let asked = watch(&mut screen, &mut asker, reader, run, cancel).await?;
         screen.end()?;
-        Ok(screen.outcome())
+        match asked {
+            Ok(()) => Ok(screen.outcome()),
+            Err(nobody) => Err(nobody),
+        }
     }
 }
 
@@ -121,18 +132,20 @@ fn start(
     Ok((Reader::new(stream, 0), AbortOnDropHandle::new(run)))
 }
 
-/// Shows the run until its last event. The first Ctrl-C cancels it, the second ends the process.
+/// Shows the run until its last event. The first Ctrl-C cancels it, the second ends the process. A run that asks where
+/// nobody is, is cancelled: the inner error.
 async fn watch(
     screen: &mut Screen,
+    asker: &mut Asker,
     mut reader: Reader,
     run: AbortOnDropHandle<RunResult>,
     cancel: CancellationToken,
-) -> Result<(), CliError> {
+) -> Result<Result<(), CliError>, CliError> {
     let mut interrupts = Interrupts::listen()?;
     // Whatever ends this, a pipe that nobody reads any more among it, ends the run too.
     let _cancel_when_dropped = cancel.clone().drop_guard();
     let mut run = pin!(run);
-    let mut running = true;
+    let (mut running, mut asked) = (true, Ok(()));
     loop {
         tokio::select! {
             biased;
@@ -151,6 +164,13 @@ async fn watch(
                 }
             }
             _tail = reader.grown() => {}
+            line = asker.line(), if asked.is_ok() => {
+                if let Err(nobody) = asker.take(line, screen).await {
+                    asked = Err(nobody);
+                    cancel.cancel();
+                }
+                continue;
+            }
         }
         let page = reader.read(PAGE).await?;
         if let Some((from, to)) = page.gap {
@@ -158,12 +178,20 @@ async fn watch(
         }
         for record in &page.records {
             match record.parse() {
-                Ok(event) => screen.event(&event, Some(record.json()))?,
+                Ok(event) => {
+                    screen.event(&event, Some(record.json()))?;
+                    if asked.is_ok() {
+                        asked = asker.event(&event, screen);
+                    }
+                    if asked.is_err() {
+                        cancel.cancel();
+                    }
+                }
                 Err(error) => tracing::error!(%error, "an event of the log is none"),
             }
         }
         if page.ended.is_some() {
-            return Ok(());
+            return Ok(asked);
         }
     }
 }

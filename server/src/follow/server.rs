@@ -69,8 +69,13 @@ impl Server {
     }
 
     /// A GET of a path that begins with a slash.
-    pub(super) fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.base))
+    }
+
+    /// A POST to a path that begins with a slash.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base))
     }
 
     fn at(url: &Url) -> Result<Self, ServerError> {

@@ -58,7 +58,9 @@ impl Run {
             Outcome::Completed(value) | Outcome::Continued(value) => Some(Arc::clone(value)),
             Outcome::Failed(_) => None,
         };
-        self.waits.forget(execution);
+        if self.waits.forget(execution) {
+            self.show_questions();
+        }
         let elapsed_ms = self.now_ms();
         let advance = self.scheduler.finish(execution, outcome, elapsed_ms);
         if !executed.started {

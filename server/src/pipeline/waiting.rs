@@ -31,11 +31,13 @@ impl Run {
         }
         let step = self.pipeline.steps().get(*step);
         let step_id = step.map_or("", |step| step.id.as_str());
-        match self.waits.ask(ask, step_id, *iteration) {
+        let asked = self.waits.ask(ask, step_id, *iteration);
+        // who sees the question told finds it on the desk
+        self.show_questions();
+        match asked {
             Asked::Untold(key) => self.tell_question(key).await,
             Asked::Told | Asked::Answered => {}
         }
-        self.show_questions();
     }
 
     /// Takes an answer, or says why not.
@@ -53,7 +55,6 @@ impl Run {
         };
         // whoever asked may be gone; the answer stays
         drop(reply.send(result));
-        self.show_questions();
     }
 
     async fn take_answer(
@@ -81,9 +82,11 @@ impl Run {
         };
         let wait = Arc::clone(wait);
         self.waits.set_answer(key, Some(answer.clone()));
+        self.show_questions();
         let (draft, along) = (answer_told(&wait, &answer), self.along());
         if let Err(error) = self.environment.emitter.try_emit_all(&[draft], along).await {
             self.waits.set_answer(key, None);
+            self.show_questions();
             self.told_status = None;
             return Err(Refused::Log(error));
         }
@@ -115,11 +118,11 @@ impl Run {
                     told(&wait, data)
                 }
             };
+            self.show_questions();
             let along = self.along();
             self.environment.emitter.emit_all(&[draft], along).await;
             self.answers.push(key);
         }
-        self.show_questions();
     }
 
     /// Gives the steps their answers, once the run has its place again.

@@ -240,9 +240,11 @@ impl Waits {
         })
     }
 
-    /// The execution has ended.
-    pub(super) fn forget(&mut self, execution: u32) {
+    /// The execution has ended; whether it had asked.
+    pub(super) fn forget(&mut self, execution: u32) -> bool {
+        let before = self.0.len();
         self.0.retain(|(of, _), _| *of != execution);
+        self.0.len() < before
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use crate::harness::{Server, emit, soon};
 use crate::recorded::record;
 
-fn stepcast(arguments: &[&str]) -> Command {
+pub(crate) fn stepcast(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepcast"));
     command
         .args(arguments)
@@ -27,11 +27,11 @@ fn stepcast(arguments: &[&str]) -> Command {
     command
 }
 
-async fn output(arguments: &[&str]) -> (i32, String, String) {
+pub(crate) async fn output(arguments: &[&str]) -> (i32, String, String) {
     told(soon(stepcast(arguments).output()).await.unwrap())
 }
 
-fn told(output: Output) -> (i32, String, String) {
+pub(crate) fn told(output: Output) -> (i32, String, String) {
     (
         output.status.code().unwrap(),
         String::from_utf8(output.stdout).unwrap(),
@@ -366,7 +366,7 @@ async fn serve_answers_starts_what_it_is_told_and_stops_when_it_is_told() {
 
 #[tokio::test]
 async fn help_teaches_by_examples() {
-    for command in ["serve", "run", "tail", "validate"] {
+    for command in ["serve", "run", "tail", "answer", "validate"] {
         let (code, out, _) = output(&[command, "--help"]).await;
         assert_eq!(code, 0);
         assert!(out.contains("Examples:") && out.contains("Usage:"), "{out}");

@@ -305,3 +305,38 @@ async fn the_original_librarys_classes_that_only_ask_are_here() {
     assert_eq!(begun.elapsed().as_secs(), 300);
     assert_eq!(ran.result.output["urgent"]["decision"], "proceed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_example_of_a_review_goes_round_until_somebody_is_content() {
+    let definition = include_str!("../../../examples/review/pipeline.json");
+    let definition = serde_json::from_str(definition).unwrap();
+    let registry = StepRegistry::builtin();
+    let (mut running, desk) = begin(&registry, &definition, RunOptions::default());
+    for (n, decision, note) in [
+        (1, "change", json!("Bring cake.")),
+        (2, "publish", Value::Null),
+    ] {
+        let told = running.until(waiting).await;
+        assert_eq!(
+            told.data["prompt"],
+            format!("Shall revision {n} be published?")
+        );
+        let answer = object(json!({"decision": decision, "note": note}));
+        let id = format!("review.{n}");
+        desk.answer(&id, answer, Some("alice".into()))
+            .await
+            .unwrap();
+    }
+    let ran = running.end_within(YEAR).await;
+    assert_eq!(
+        ran.result.output,
+        json!({"notice": "The library is closed on Monday.\nBring cake.", "published": true, "by": "alice", "revisions": 2})
+    );
+    // nobody answers: it is dropped
+    let (running, _desk) = begin(&registry, &definition, RunOptions::default());
+    let ran = running.end_within(YEAR).await;
+    assert_eq!(
+        (&ran.result.output["published"], &ran.result.output["by"]),
+        (&json!(false), &Value::Null)
+    );
+}

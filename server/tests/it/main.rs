@@ -20,6 +20,7 @@ mod full;
 mod harness;
 mod http;
 mod human_api;
+mod human_cli;
 mod human_form;
 mod human_process;
 mod human_run;

@@ -176,7 +176,7 @@ impl Field {
     }
 
     /// Why a value that is not blank is no answer.
-    pub(super) fn wrong(&self, value: &Value) -> Option<String> {
+    pub(crate) fn wrong(&self, value: &Value) -> Option<String> {
         match self.kind {
             FieldType::Text | FieldType::Textarea | FieldType::Password => self.wrong_text(value),
             FieldType::Number => self.wrong_number(value),
