@@ -67,6 +67,7 @@ export async function startServer(t, { dataDir, port = 0, pipelines = "e2e/pipel
     url: program.match[1],
     port: Number(program.match[2]),
     dataDir: folder,
+    printed: program.printed,
     kill: () => program.end("SIGKILL"),
     stop: () => program.end("SIGTERM"),
   };

@@ -9,6 +9,7 @@
     reason = "a benchmark prints, and ends when something is wrong"
 )]
 
+mod coalesce;
 mod emit;
 mod latency;
 mod overhead;
@@ -27,6 +28,9 @@ fn main() {
     }
     if wanted("overhead") {
         runtime.block_on(overhead::run());
+    }
+    if wanted("coalesce") {
+        runtime.block_on(coalesce::run());
     }
     if wanted("latency") {
         runtime.block_on(latency::run());

@@ -62,7 +62,9 @@ pub(super) fn request(request: &Request, key: Option<&ApiKey>) -> Sent {
 
 /// A text that is one part of a path, whatever is in it.
 fn segment(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+    form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace("+", "%20")
 }
 
 fn function(tool: &request::Tool) -> Value {
