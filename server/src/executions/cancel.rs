@@ -15,6 +15,8 @@ impl Executions {
     /// # Errors
     /// 404 where there is none, 409 where it has ended.
     pub async fn cancel(&self, id: &ExecutionId) -> Result<(), Problem> {
+        // one that was put away is gone on with, to its end
+        self.unpark(id)?;
         if let Some(running) = self.runs().get(id) {
             running.cancel.cancel();
             return Ok(());

@@ -94,6 +94,12 @@ impl Executions {
         };
         let age = unix_millis().saturating_sub(row.started_at.unwrap_or(row.created_at));
         let ended = match awaited {
+            Awaited::Answer => {
+                if self.unpark(id)?.is_none() && !self.is_parked(id) {
+                    leases.end(id);
+                }
+                return Ok(());
+            }
             Awaited::Producer => {
                 let message = format!(
                     "Nothing was heard of the producer for {} ms.",

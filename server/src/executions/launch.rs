@@ -12,13 +12,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::folded::Folded;
+use super::parked::Parking;
 use super::prepare::Prepared;
 use super::{Executions, Running};
 use crate::clock::unix_millis;
 use crate::context::{Draft, StreamingContext};
 use crate::error::Problem;
 use crate::log::{ExecutionStatus, Stream};
-use crate::pipeline::{self, Desk, Restored, ResumeReason, Slot};
+use crate::pipeline::{self, Desk, Restored, ResumeReason, RunStatus, Slot};
 
 /// An execution that is being started, run or ended here; nobody else may meanwhile.
 pub(super) struct Claim {
@@ -30,7 +31,14 @@ pub(super) struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.executions.runs().remove(&self.id);
+        // what was handed in and not taken is refused
+        self.desk.close();
+        let mut runs = self.executions.runs();
+        let own = |running: &Running| Arc::ptr_eq(&running.desk, &self.desk);
+        // a run that was put away may be held by somebody else again
+        if runs.get(&self.id).is_some_and(own) {
+            runs.remove(&self.id);
+        }
     }
 }
 
@@ -120,12 +128,17 @@ impl Executions {
             context.ends_only()
         };
         context.subscribe_after(Box::new(self.0.metrics.clone()), seen);
-        let options = self.options(
+        let mut options = self.options(
             &prepared,
             claim.cancel.clone(),
             Some(claim.desk.clone()),
             slot.clone(),
         );
+        options.park = Some(Arc::new(Parking {
+            executions: self.clone(),
+            id: claim.id.clone(),
+            desk: claim.desk.clone(),
+        }));
         let (pipeline, input) = (prepared.pipeline, prepared.input);
         let here = context.clone();
         let run = async {
@@ -141,6 +154,9 @@ impl Executions {
             () = self.0.stopping.cancelled() => {}
             result = AssertUnwindSafe(run).catch_unwind() => {
                 let status = result.ok().map(|result| result.status);
+                if status == Some(RunStatus::Waiting) {
+                    return;
+                }
                 tracing::info!(execution_id = %claim.id, ?status, "run ended");
                 self.close(&context).await;
             }

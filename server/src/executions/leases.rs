@@ -18,6 +18,8 @@ pub(super) enum Awaited {
     Producer,
     /// Somebody who starts it.
     Start,
+    /// An answer, after which, or without which, it goes on.
+    Answer,
 }
 
 /// The leases of this process.
@@ -35,6 +37,7 @@ struct State {
     times: BTreeSet<(Instant, Arc<ExecutionId>)>,
     producers: usize,
     starts: usize,
+    answers: usize,
 }
 
 #[derive(Debug)]
@@ -180,6 +183,7 @@ impl State {
         match awaited {
             Awaited::Producer => &mut self.producers,
             Awaited::Start => &mut self.starts,
+            Awaited::Answer => &mut self.answers,
         }
     }
 

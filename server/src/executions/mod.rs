@@ -8,6 +8,7 @@ mod gate;
 mod history;
 mod launch;
 mod leases;
+mod parked;
 mod prepare;
 mod producer;
 mod recover;
@@ -29,6 +30,7 @@ pub use self::external::Announcement;
 use self::external::External;
 use self::folded::Folded;
 pub use self::gate::{Receipt, Unit};
+use self::parked::Parked;
 pub(crate) use self::prepare::flaws;
 pub use self::prepare::{Definition, Request};
 pub use self::producer::Producer;
@@ -60,6 +62,8 @@ struct Inner {
     metrics: MetricsSubscriber,
     /// Executions under way in this process.
     running: Mutex<HashMap<ExecutionId, Running>>,
+    /// Runs that do nothing but wait.
+    parked: Parked,
     external: External,
     tasks: TaskTracker,
     /// Connections, those that have left HTTP too.
@@ -100,6 +104,7 @@ impl Executions {
             config,
             metrics: MetricsSubscriber::default(),
             running: Mutex::default(),
+            parked: Parked::default(),
             external: External::default(),
             tasks: TaskTracker::new(),
             sockets: TaskTracker::new(),

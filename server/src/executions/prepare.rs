@@ -180,6 +180,7 @@ impl Executions {
             work_dir: prepared.folder.clone(),
             desk,
             slot,
+            park: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use stepcast_core::id::Seq;
 
 use super::Executions;
 use super::launch::{Beginning, terminal_error};
+use super::prepare::Prepared;
 use crate::clock::unix_millis;
 use crate::error::Problem;
 use crate::log::{ExecutionRow, ExecutionStatus, ListQuery, Reader, StoreError, Stream};
@@ -44,31 +45,13 @@ impl Executions {
 
     /// Goes on with one, or says why not.
     async fn go_on_with(&self, row: &ExecutionRow, stream: &Arc<Stream>) -> Result<(), String> {
-        let checkpoint = self.0.log.store().checkpoint(row.key.key).map_err(told)?;
-        let mut saved = match &checkpoint {
-            Some(checkpoint) => {
-                Saved::read(&checkpoint.state, &checkpoint.results).map_err(told)?
-            }
-            None if row.resumed_from.is_some() => {
-                return Err(
-                    "it had not got the history of the execution that it goes on from".into(),
-                );
-            }
-            None => Saved::default(),
-        };
-        let mut prepared = self.prepare_again(row).map_err(refused)?;
-        may_go_on(&prepared.pipeline, &saved)?;
-        if let Some(folder) = saved.work_dir() {
-            prepared.folder = folder.to_owned();
+        let (prepared, beginning) = self.found_again(row, stream, true).await?;
+        if let Beginning::Again(restored, _) = &beginning
+            && let Some(open) = restored.parkable()
+        {
+            self.park(&row.id, open);
+            return Ok(());
         }
-        supply(&mut saved, stream).await.map_err(told)?;
-        let beginning = if row.last_seq == 0 {
-            Beginning::New
-        } else {
-            let input = prepared.input.clone();
-            let restored = saved.restore(prepared.pipeline.clone(), input);
-            Beginning::Again(Box::new(restored.map_err(told)?), ResumeReason::Restart)
-        };
         let waits = match &beginning {
             Beginning::Again(restored, _) => restored.is_waiting(),
             Beginning::New => false,
@@ -88,6 +71,42 @@ impl Executions {
             this.run(stream, prepared, beginning, claim, slot).await;
         });
         Ok(())
+    }
+
+    /// Where a run begins again; `asks` whether its pipeline lets it.
+    pub(super) async fn found_again(
+        &self,
+        row: &ExecutionRow,
+        stream: &Arc<Stream>,
+        asks: bool,
+    ) -> Result<(Prepared, Beginning), String> {
+        let checkpoint = self.0.log.store().checkpoint(row.key.key).map_err(told)?;
+        let mut saved = match &checkpoint {
+            Some(checkpoint) => {
+                Saved::read(&checkpoint.state, &checkpoint.results).map_err(told)?
+            }
+            None if row.resumed_from.is_some() => {
+                return Err(
+                    "it had not got the history of the execution that it goes on from".into(),
+                );
+            }
+            None => Saved::default(),
+        };
+        let mut prepared = self.prepare_again(row).map_err(refused)?;
+        if asks {
+            may_go_on(&prepared.pipeline, &saved)?;
+        }
+        if let Some(folder) = saved.work_dir() {
+            prepared.folder = folder.to_owned();
+        }
+        supply(&mut saved, stream).await.map_err(told)?;
+        if row.last_seq == 0 {
+            return Ok((prepared, Beginning::New));
+        }
+        let input = prepared.input.clone();
+        let restored = saved.restore(prepared.pipeline.clone(), input);
+        let restored = Box::new(restored.map_err(told)?);
+        Ok((prepared, Beginning::Again(restored, ResumeReason::Restart)))
     }
 }
 
@@ -130,7 +149,8 @@ pub(super) async fn supply(saved: &mut Saved, stream: &Arc<Stream>) -> Result<()
     Ok(())
 }
 
-async fn interrupt(row: &ExecutionRow, stream: &Arc<Stream>, why: &str) {
+/// Ends a run that cannot go on.
+pub(super) async fn interrupt(row: &ExecutionRow, stream: &Arc<Stream>, why: &str) {
     let message = format!("The server stopped while the pipeline was running; {why}.");
     let since = row.started_at.unwrap_or(row.created_at);
     let end = terminal_error("interrupted", &message, unix_millis().saturating_sub(since));

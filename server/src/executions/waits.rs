@@ -68,12 +68,7 @@ impl Executions {
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
         let stream = self.0.log.open(id)?;
         let stream = stream.ok_or_else(Problem::unknown_execution)?;
-        let desk = self.desk(id);
-        let refused = match &desk {
-            Some(desk) => desk.answer(wait_id, values.clone(), by).await,
-            None => Err(Refused::Ended),
-        };
-        let refused = match refused {
+        let refused = match self.hand_in(id, wait_id, &values, by).await? {
             Ok(answer) => {
                 stream.settled(stream.last_given()).await?;
                 return Ok(answer);
@@ -110,7 +105,7 @@ impl Executions {
         let stream = self.0.log.open(id)?;
         let stream = stream.ok_or_else(Problem::unknown_execution)?;
         let mut waits = self.waits_in(&row, &stream).await?;
-        let open = self.desk(id).map_or_else(Vec::new, |desk| desk.open());
+        let open = self.open_of(id);
         for wait in &mut waits {
             let is_open = open.iter().any(|it| it.wait_id == wait.wait_id());
             if wait.status == Standing::Waiting && !is_open && row.lease_ms.is_none() {
@@ -127,25 +122,58 @@ impl Executions {
 
     /// What this process waits for people to answer, the oldest first.
     pub fn open_waits(&self) -> Vec<WaitRecord> {
-        let runs: Vec<(ExecutionId, Arc<Desk>)> = self
-            .runs()
-            .iter()
-            .map(|(id, running)| (id.clone(), Arc::clone(&running.desk)))
-            .collect();
+        let runs = self.runs();
         let mut open: Vec<(u64, WaitRecord)> = Vec::new();
-        for (id, desk) in runs {
-            let waits = desk.open();
+        let mut take = |id: &ExecutionId, waits: &[Arc<Wait>]| {
             let records = waits
                 .iter()
-                .map(|wait| (wait.asked_at, WaitRecord::open(&id, wait)));
+                .map(|wait| (wait.asked_at, WaitRecord::open(id, wait)));
             open.extend(records);
+        };
+        for (id, running) in runs.iter() {
+            take(id, &running.desk.open());
         }
+        for (id, waits) in self.0.parked.lock().iter() {
+            take(id, waits);
+        }
+        drop(runs);
         open.sort_by_key(|(asked_at, _)| *asked_at);
         open.into_iter().map(|(_, record)| record).collect()
     }
 
+    /// Hands an answer in at the run's desk. A run that is put away comes back for it.
+    async fn hand_in(
+        &self,
+        id: &ExecutionId,
+        wait_id: &str,
+        values: &Map<String, Value>,
+        by: Option<String>,
+    ) -> Result<Result<Answer, Refused>, Problem> {
+        // it may be put away while this waits before its desk, and be back for somebody else when this comes again
+        for _ in 0..TRIES {
+            let desk = match self.desk(id) {
+                Some(desk) => Some(desk),
+                None => self.unpark(id)?.or_else(|| self.desk(id)),
+            };
+            let Some(desk) = desk else { break };
+            let answer = desk.answer(wait_id, values.clone(), by.clone()).await;
+            if answer != Err(Refused::Ended) {
+                return Ok(answer);
+            }
+        }
+        Ok(Err(Refused::Ended))
+    }
+
     fn desk(&self, id: &ExecutionId) -> Option<Arc<Desk>> {
         self.runs().get(id).map(|running| Arc::clone(&running.desk))
+    }
+
+    fn open_of(&self, id: &ExecutionId) -> Vec<Arc<Wait>> {
+        let runs = self.runs();
+        match runs.get(id) {
+            Some(running) => running.desk.open(),
+            None => self.0.parked.lock().get(id).cloned().unwrap_or_default(),
+        }
     }
 
     /// The questions that a log tells of.
@@ -288,3 +316,6 @@ fn refusal(refused: Refused) -> Problem {
 
 /// Events looked at between two chances for other tasks.
 const PAGE: usize = 1000;
+
+/// How often an answer is handed in to a run that is just being put away, or has just ended.
+const TRIES: usize = 8;

@@ -15,6 +15,7 @@ use stepcast_core::id::Seq;
 use thiserror::Error;
 
 use super::definition::Pipeline;
+use super::desk::Wait;
 use super::emitter::is_larger_than;
 use super::result::{StepRecord, StepStatus};
 use super::scheduler::{Outcome, Scheduler, Start};
@@ -26,6 +27,8 @@ pub struct Saved {
     /// None before any step has ended.
     state: Option<State>,
     ends: Vec<End<Value>>,
+    /// Whether it holds every output itself.
+    whole: bool,
 }
 
 /// A run that was found again, ready to go on.
@@ -42,6 +45,10 @@ pub struct Restored {
     pub(super) ends: u32,
     /// The questions of what was under way.
     pub(super) questions: Vec<Question>,
+    /// The time of the run.
+    pub(super) elapsed_ms: u64,
+    /// Whether its checkpoint held every output itself.
+    pub(super) whole: bool,
 }
 
 /// Why a checkpoint cannot be gone on from.
@@ -68,6 +75,9 @@ struct State {
     /// The questions of what is under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     questions: Vec<Question>,
+    /// The time of the run when they were kept.
+    #[serde(default)]
+    elapsed_ms: u64,
 }
 
 /// Where a run stands, in numbers.
@@ -109,60 +119,22 @@ pub(super) enum Kept<V> {
     Nowhere,
 }
 
-/// Writes checkpoints.
-#[derive(Debug, Default)]
-pub(super) struct Journal {
-    newest: u32,
-    work_dir: PathBuf,
-}
-
-impl Journal {
-    /// The journal of a run that works in this folder.
-    pub(super) fn new(work_dir: &Path) -> Self {
-        Self {
-            newest: 0,
-            work_dir: std::path::absolute(work_dir).unwrap_or_else(|_none| work_dir.to_owned()),
-        }
-    }
-
-    /// The number of the newest checkpoint; 0 before there is one.
-    pub(super) fn newest(&self) -> u32 {
-        self.newest
-    }
-
-    /// Goes on after this one.
-    pub(super) fn go_on(&mut self, newest: u32) {
-        self.newest = newest;
-    }
-
-    /// The checkpoint after this end, which the scheduler has taken already: the state, and the entry to be added.
-    pub(super) fn write(
-        &mut self,
-        scheduler: &Scheduler,
-        questions: Vec<Question>,
-        end: &End<&Value>,
-    ) -> Option<(Bytes, (u32, Bytes))> {
-        let number = self.newest + 1;
-        let state = self.state(number, scheduler, questions)?;
-        let entry = serde_json::to_vec(end).ok()?;
-        self.newest = number;
-        Some((state, (number, entry.into())))
-    }
-
-    /// The newest checkpoint with other questions.
-    pub(super) fn rewrite(&self, scheduler: &Scheduler, questions: Vec<Question>) -> Option<Bytes> {
-        self.state(self.newest, scheduler, questions)
-    }
-
-    fn state(&self, number: u32, scheduler: &Scheduler, questions: Vec<Question>) -> Option<Bytes> {
-        let state = State {
-            version: VERSION,
-            standing: Standing::of(scheduler, number),
-            work_dir: self.work_dir.clone(),
-            questions,
-        };
-        Some(serde_json::to_vec(&state).ok()?.into())
-    }
+/// The state after so many ends, as it is kept.
+pub(super) fn encode(
+    scheduler: &Scheduler,
+    ends: u32,
+    work_dir: &Path,
+    questions: Vec<Question>,
+    elapsed_ms: u64,
+) -> Option<Bytes> {
+    let state = State {
+        version: VERSION,
+        standing: Standing::of(scheduler, ends),
+        work_dir: work_dir.to_owned(),
+        questions,
+        elapsed_ms,
+    };
+    Some(serde_json::to_vec(&state).ok()?.into())
 }
 
 impl Standing {
@@ -213,9 +185,11 @@ impl Saved {
         let ends = results
             .iter()
             .map(|(_, entry)| serde_json::from_slice(entry).map_err(|_other| Unfit::Version))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<End<Value>>, _>>()?;
+        let here = |end: &End<Value>| matches!(end.output, Kept::Value(_));
         Ok(Self {
             state: Some(state),
+            whole: ends.iter().all(here),
             ends,
         })
     }
@@ -306,6 +280,8 @@ impl Saved {
             completed: 0,
             ends: 0,
             questions: Vec::new(),
+            elapsed_ms: 0,
+            whole: self.whole,
             pipeline,
         };
         // a checkpoint before any end is of a question of the first step
@@ -325,7 +301,11 @@ impl Saved {
             return Err(Unfit::Elsewhere);
         }
         restored.starts = scheduler.under_way();
-        restored.questions = self.state.map_or_else(Vec::new, |state| state.questions);
+        restored.elapsed_ms = scheduler.state().elapsed_ms();
+        if let Some(state) = self.state {
+            restored.elapsed_ms = restored.elapsed_ms.max(state.elapsed_ms);
+            restored.questions = state.questions;
+        }
         Ok(restored)
     }
 }
@@ -364,6 +344,17 @@ impl Restored {
             && starts.all(|start| {
                 waits::last_of(&self.questions, start.execution).is_some_and(Question::goes_on)
             })
+    }
+
+    /// The open questions, where it does nothing but wait for their answers, and needs nothing of the log to go on.
+    pub fn parkable(&self) -> Option<Vec<Arc<Wait>>> {
+        let mut starts = self.starts.iter();
+        let parkable = self.whole
+            && !self.starts.is_empty()
+            && starts.all(|start| {
+                waits::last_of(&self.questions, start.execution).is_some_and(Question::is_parkable)
+            });
+        parkable.then(|| waits::open_of(&self.questions))
     }
 
     /// Whether nothing is left to do but to tell the end.

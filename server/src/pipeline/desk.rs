@@ -110,8 +110,13 @@ impl Desk {
         lock(&self.inbox).take()
     }
 
+    /// Nobody will take what is handed in, unless somebody does already.
+    pub(crate) fn close(&self) {
+        drop(self.inbox());
+    }
+
     /// These are open now.
-    pub(super) fn show(&self, open: Vec<Arc<Wait>>) {
+    pub(crate) fn show(&self, open: Vec<Arc<Wait>>) {
         *lock(&self.open) = open;
     }
 }

@@ -107,6 +107,14 @@ impl RunEmitter {
         }
     }
 
+    /// Waits until everything that was written is kept; false where it cannot be at present.
+    pub(crate) async fn settled(&self) -> bool {
+        match self.context.stream() {
+            Some(stream) => stream.settled(stream.last_given()).await.is_ok(),
+            None => true,
+        }
+    }
+
     /// Writes a line of the run's or a step's log.
     pub(crate) async fn log(&self, step_id: Option<&StepId>, level: &str, message: &str) {
         let data = json!({"kind": "log", "level": level, "message": message});

@@ -20,6 +20,8 @@ pub enum RunStatus {
     Cancelled,
     /// It took too long.
     Timeout,
+    /// It has not ended: it waits for people, and was put away.
+    Waiting,
 }
 
 /// What a run comes to; as JSON, in the shape that the original library returns, with the status added.
@@ -64,7 +66,7 @@ impl RunStatus {
     /// The reason of `pipeline_error`; none where the run ended well.
     pub(super) fn reason(self) -> Option<&'static str> {
         match self {
-            Self::Completed => None,
+            Self::Completed | Self::Waiting => None,
             Self::Failed => Some("failed"),
             Self::Cancelled => Some("cancelled"),
             Self::Timeout => Some("timeout"),

@@ -17,11 +17,13 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::attempt::{Environment, Executed, execute, told};
-use super::checkpoint::{Journal, Restored};
+use super::checkpoint::Restored;
 use super::clock::RunClock;
 use super::definition::Pipeline;
 use super::desk::{Desk, HandedIn};
 use super::emitter::RunEmitter;
+use super::journal::Journal;
+use super::park::{PATIENCE, Park};
 use super::result::{RunResult, RunStatus, StepRecord};
 use super::scheduler::{Scheduler, Start};
 use super::settlement::unreachable_step;
@@ -46,6 +48,8 @@ pub struct RunOptions {
     pub desk: Option<Arc<Desk>>,
     /// Its place among the runs under way.
     pub slot: Slot,
+    /// Where it is put away while it does nothing but wait for people; without one it stays in memory.
+    pub park: Option<Arc<dyn Park>>,
 }
 
 /// Why a run goes on that had stopped.
@@ -66,6 +70,7 @@ impl Default for RunOptions {
             work_dir: PathBuf::from("."),
             desk: None,
             slot: Slot::default(),
+            park: None,
         }
     }
 }
@@ -92,8 +97,7 @@ pub async fn run(
         return run.end(RunStatus::Failed, Err(error)).await;
     }
     let starts = run.scheduler.start(run.now_ms());
-    run.drive(starts, &options).await;
-    run.conclude().await
+    run.go(starts, &options).await
 }
 
 /// Goes on with a run that was found again, in the log that holds what has been; else as [`run`].
@@ -106,11 +110,11 @@ pub async fn resume(
     let restart = reason == ResumeReason::Restart;
     let only_waits = restart && restored.is_waiting();
     let mut run = Run::new(restored.pipeline, restored.scheduler, context, &options);
-    let before = Duration::from_millis(run.scheduler.state().elapsed_ms());
+    let before = Duration::from_millis(restored.elapsed_ms);
     run.clock.go_on_from(before, restart);
     run.records = restored.records;
     run.completed = restored.completed;
-    run.journal.go_on(restored.ends);
+    run.journal.go_on(restored.ends, restored.whole);
     run.told_status = None;
     if restart {
         run.waits = Waits::restored(restored.questions);
@@ -120,8 +124,7 @@ pub async fn resume(
         run.tell_resumed(&reason, &restored.starts).await;
         run.tell_still_open().await;
     }
-    run.drive(restored.starts, &options).await;
-    run.conclude().await
+    run.go(restored.starts, &options).await
 }
 
 pub(super) struct Run {
@@ -139,6 +142,7 @@ pub(super) struct Run {
     clock: RunClock,
     pub(super) desk: Option<Arc<Desk>>,
     pub(super) slot: Slot,
+    pub(super) park: Option<Arc<dyn Park>>,
     asks: mpsc::Receiver<Ask>,
     pub(super) waits: Waits,
     /// Questions that are answered, and whose steps are still to learn of it.
@@ -180,6 +184,7 @@ impl Run {
             clock: RunClock::start(),
             desk: options.desk.clone(),
             slot: options.slot.clone(),
+            park: options.park.clone(),
             asks,
             waits: Waits::default(),
             answers: Vec::new(),
@@ -221,8 +226,17 @@ impl Run {
             .await;
     }
 
-    /// Until nothing is under way any more.
-    async fn drive(&mut self, starts: Vec<Start>, options: &RunOptions) {
+    /// From these steps to the end, or until it is put away.
+    async fn go(mut self, starts: Vec<Start>, options: &RunOptions) -> RunResult {
+        if self.drive(starts, options).await {
+            self.conclude().await
+        } else {
+            self.put_away_result()
+        }
+    }
+
+    /// Until nothing is under way any more; false where the run was put away before.
+    async fn drive(&mut self, starts: Vec<Start>, options: &RunOptions) -> bool {
         let limits = [options.timeout, self.pipeline.timeout()];
         let limit = limits.into_iter().flatten().min();
         let mut inbox = self.desk.as_ref().and_then(|desk| desk.inbox());
@@ -233,6 +247,7 @@ impl Run {
             let slot = self.slot.clone();
             let left = limit.and_then(|limit| self.clock.left(limit));
             let (under_way, due) = (self.ended.is_none(), self.next_due());
+            let rests = self.may_be_put_away();
             tokio::select! {
                 biased;
                 () = options.cancel.cancelled(), if under_way => {
@@ -251,8 +266,14 @@ impl Run {
                     Ok((execution, executed)) => self.finish(execution, executed).await,
                     Err(error) => self.lost(&error).await,
                 },
+                () = tokio::time::sleep(PATIENCE), if rests => {
+                    if self.put_away(inbox.as_ref()).await {
+                        return false;
+                    }
+                }
             }
         }
+        true
     }
 
     /// Where everything waits for people, the clock stands still and another run may have the place.

@@ -173,7 +173,10 @@ impl Run {
     fn along(&mut self) -> Along {
         let keeps = self.environment.emitter.keeps_checkpoints() && !self.scheduler.is_halted();
         let state = keeps
-            .then(|| self.journal.rewrite(&self.scheduler, self.waits.kept()))
+            .then(|| {
+                let kept = self.waits.kept();
+                self.journal.rewrite(&self.scheduler, kept, self.now_ms())
+            })
             .flatten();
         Along {
             checkpoint: state.map(|state| (state, Vec::new())),

@@ -213,6 +213,12 @@ impl Waits {
         open.map(|entry| Arc::clone(&entry.kept.wait)).collect()
     }
 
+    /// Whether every open question is kept with all that its step needs to go on.
+    pub(super) fn all_kept(&self) -> bool {
+        let mut open = self.0.values().filter(|entry| entry.is_open());
+        open.all(|entry| entry.kept.is_parkable())
+    }
+
     /// The open questions of steps that go on waiting after a restart.
     pub(super) fn still_open(&self) -> Vec<Arc<Wait>> {
         let entries = self.0.values();
@@ -254,7 +260,18 @@ pub(super) fn last_of(questions: &[Kept], execution: u32) -> Option<&Kept> {
     of_it.max_by_key(|question| question.number)
 }
 
+/// What is asked and not answered.
+pub(super) fn open_of(questions: &[Kept]) -> Vec<Arc<Wait>> {
+    let open = questions.iter().filter(|kept| kept.is_open());
+    open.map(|kept| Arc::clone(&kept.wait)).collect()
+}
+
 impl Kept {
+    /// Whether its step does nothing but wait, and goes on from what is kept.
+    pub(super) fn is_parkable(&self) -> bool {
+        self.is_open() && self.output.is_some()
+    }
+
     fn is_open(&self) -> bool {
         self.answer.is_none() && !self.expired
     }

@@ -22,6 +22,7 @@ mod http;
 mod human_api;
 mod human_cli;
 mod human_form;
+mod human_park;
 mod human_process;
 mod human_run;
 mod incarnation;
