@@ -56,6 +56,12 @@ impl Answer {
         call.map(|(_, call)| call.id.as_str())
     }
 
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        let arguments = self.calls.iter().map(|(_, call)| call.arguments.len());
+        self.text.len() + self.reasoning.len() + arguments.sum::<usize>()
+    }
+
     /// Whether there is nothing to show.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.is_empty() && self.reasoning.is_empty() && self.calls.is_empty()

@@ -69,10 +69,10 @@ impl Providers {
         if let Some(default) = default {
             let known: Vec<&str> = providers.names().collect();
             let known = known.join("`, `");
-            providers.set_default(&default).map_err(|()| {
+            if !providers.set_default(&default) {
                 let message = format!("no provider `{default}` is registered; there are `{known}`");
-                (setting.to_owned(), message)
-            })?;
+                return Err((setting.to_owned(), message));
+            }
         }
         Ok(providers)
     }
@@ -82,15 +82,17 @@ impl Providers {
         self.known.insert(provider.name.clone(), Arc::new(provider));
     }
 
-    /// Makes a registered provider the one of steps that name none.
-    ///
-    /// # Errors
-    /// Where there is none of that name.
-    #[expect(clippy::result_unit_err, reason = "there is one way to fail")]
-    pub fn set_default(&mut self, name: &str) -> Result<(), ()> {
-        let provider = self.find(Some(name)).ok_or(())?;
-        self.default = provider.name.clone();
-        Ok(())
+    /// Makes a registered provider the one of steps that name none; whether there is one of that name.
+    #[must_use]
+    pub fn set_default(&mut self, name: &str) -> bool {
+        let found = self.find(Some(name)).map(|provider| provider.name.clone());
+        match found {
+            Some(name) => {
+                self.default = name;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The provider of this name, or of no name.

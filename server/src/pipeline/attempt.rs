@@ -46,8 +46,8 @@ pub(super) struct Executed {
     pub(super) result: Result<Output, StepError>,
     /// Whether the run wanted it no more.
     pub(super) stopped: bool,
-    /// Whether it failed with something to show.
-    pub(super) partial: bool,
+    /// What it has to show although it failed.
+    pub(super) partial: Option<Value>,
 }
 
 /// What a step gave, and the event that holds it.
@@ -71,7 +71,7 @@ pub(super) async fn execute(
         duration: Duration::ZERO,
         result: Err(StepError::stopped("stopped before it began")),
         stopped: false,
-        partial: false,
+        partial: None,
     };
     if !start.delay.is_zero() {
         tokio::select! {

@@ -112,7 +112,7 @@ impl Run {
         data.insert("attempt".into(), executed.attempt.into());
         if executed.result.is_err() {
             data.insert("continued".into(), settled.output.is_some().into());
-            if executed.partial {
+            if executed.partial.is_some() {
                 data.insert("partial".into(), true.into());
             }
         }
@@ -202,7 +202,7 @@ impl Run {
             .filter(|(key, _)| !ERROR_FIELDS.contains(&key.as_str()))
             .collect();
         let definition = self.pipeline.steps().get(step);
-        json!({
+        let mut given = json!({
             "step_error": true,
             "error_message": error.message,
             "error_category": error.category,
@@ -213,7 +213,11 @@ impl Run {
                 "execution_id": self.environment.emitter.execution_id(),
                 "attempt": executed.attempt,
             },
-        })
+        });
+        if let (Some(partial), Some(map)) = (&executed.partial, given.as_object_mut()) {
+            map.insert("partial_output".into(), partial.clone());
+        }
+        given
     }
 }
 
@@ -225,13 +229,14 @@ pub(super) fn unreachable_step() -> Executed {
         duration: Duration::ZERO,
         result: Err(StepError::new(Category::Unknown, "there is no such step")),
         stopped: false,
-        partial: false,
+        partial: None,
     }
 }
 
 /// What [`Run::continued`] gives; not repeated in the `original_data` of a later failure.
-const ERROR_FIELDS: [&str; 7] = [
+const ERROR_FIELDS: [&str; 8] = [
     "step_error",
+    "partial_output",
     "error_message",
     "error_category",
     "error_severity",

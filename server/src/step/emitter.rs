@@ -155,14 +155,12 @@ impl StepEmitter {
         (seq, value)
     }
 
-    /// Writes what a failed step has to show; whether there was anything.
-    pub(crate) async fn output_partial(&self) -> bool {
-        let Some(value) = self.partial() else {
-            return false;
-        };
-        let data = json!({"output": value, "partial": true});
+    /// Writes what a failed step has to show, and gives it.
+    pub(crate) async fn output_partial(&self) -> Option<Value> {
+        let value = self.partial()?;
+        let data = json!({"output": &value, "partial": true});
         self.emit(EventType::StepOutput, data).await;
-        true
+        Some(value)
     }
 
     async fn emit(&self, event_type: EventType, data: Value) -> Seq {

@@ -275,6 +275,36 @@ async fn cancelling_closes_the_connection_within_a_second() {
     assert_eq!(ran.of(EventType::StepOutput)[0].data["partial"], true);
 }
 
+#[tokio::test]
+async fn a_run_that_goes_on_has_the_half_that_came() {
+    let upstream = Upstream::start(vec![half(Act::Cut)]).await;
+    let mut definition = asking_with(
+        json!({"prompt": "x"}),
+        json!({"error_handling": {"continue_on_error": true}}),
+    );
+    let next = json!({"id": "next", "type": "transform", "config": {"expression": "{half: .ask.partial_output.text}"}});
+    definition["steps"].as_array_mut().unwrap().push(next);
+    definition["flow"]["paths"] = json!([{"from": "ask", "to": "next", "condition": "failure"}]);
+    let ran = run_with(&upstream.registry(OpenAi), &definition, json!({})).await;
+    assert_eq!(ran.result.output["next"]["half"], "Half an answer");
+    assert_eq!(ran.of(EventType::StepError)[0].data["continued"], true);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_has_one() {
+    let page = chunk(json!({"content": "again ".repeat(1 << 18)})).into_bytes();
+    let mut acts = vec![Act::Head];
+    acts.extend(vec![Act::Say(page); 8]);
+    let upstream = Upstream::start(vec![acts]).await;
+    let ran = upstream.run(OpenAi, json!({"prompt": "x"})).await;
+    let error = ran.result.error.unwrap();
+    assert_eq!(error.category.as_str(), "resource");
+    assert!(
+        error.message.contains("sent more than 8388608 bytes"),
+        "{error}"
+    );
+}
+
 /// What is logged.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);

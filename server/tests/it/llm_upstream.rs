@@ -111,7 +111,7 @@ impl Upstream {
 pub(crate) fn registry(provider: Provider) -> StepRegistry {
     let mut providers = Providers::default();
     providers.add(provider);
-    providers.set_default("local").unwrap();
+    assert!(providers.set_default("local"));
     StepRegistry::builtin().with_providers(providers)
 }
 

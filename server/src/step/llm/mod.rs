@@ -98,6 +98,10 @@ async fn listen(
     let mut coming = Call::begin(provider, &call.request).await?;
     while let Some(delta) = coming.next().await? {
         say(delta, context, answer).await;
+        if lock(answer).len() > LONGEST {
+            let message = format!("sent more than {LONGEST} bytes: say `max_tokens`");
+            return Err(Fault::new(Category::Resource, message));
+        }
     }
     Ok(())
 }
@@ -159,3 +163,6 @@ fn told(source: &Source) -> Value {
 fn lock(answer: &Mutex<Answer>) -> MutexGuard<'_, Answer> {
     answer.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Bytes of an answer: a model that repeats itself without end is stopped.
+const LONGEST: usize = 8 << 20;
