@@ -1,6 +1,6 @@
 //! Merges the pieces of a streamed text into runs: a few events a second, and not one for each token.
 //!
-//! - The first piece of a channel leaves at once, and so does one that comes after a pause.
+//! - The first piece of a channel leaves at once, and so does one that comes after a pause, or after something else.
 //! - Later ones merge until an interval has passed since the last run left, or a limit of bytes is reached.
 //! - A run never reaches across a piece of another channel, nor across a [`Coalescer::flush`].
 //! - The runs of a channel, one after the other, are its pieces, byte for byte.

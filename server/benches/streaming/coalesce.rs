@@ -21,6 +21,9 @@ const TOKENS: usize = 400;
 /// Between two tokens of one step, on average: 50 a second, as a fast model gives.
 const APART: Duration = Duration::from_millis(20);
 
+/// Tokens of the step in a hurry.
+const AT_ONCE: usize = 100_000;
+
 /// What the client has seen of a run.
 #[derive(Default)]
 struct Seen {
@@ -28,6 +31,8 @@ struct Seen {
     bytes: usize,
     first: Vec<f64>,
     later: Vec<f64>,
+    /// How long the last step that ended has taken.
+    step_ms: f64,
 }
 
 pub(crate) async fn run() {
@@ -56,6 +61,12 @@ pub(crate) async fn run() {
         }
         Ok(json!({}))
     });
+    registry.register_fn("Rush", move |context: StepContext| async move {
+        for n in 0..AT_ONCE {
+            context.emit_token(&format!("{n:07} ")).await;
+        }
+        Ok(json!({}))
+    });
     let executions = stepcast::open(config, registry).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -65,16 +76,12 @@ pub(crate) async fn run() {
     }));
     for interval in [0, 25, 100, 250] {
         let before = processor();
-        let seen = follow(&executions, &address, began, interval).await;
+        let seen = follow(&executions, &address, began, &streaming(interval)).await;
         let spent = processor() - before;
         assert_eq!(seen.first.len() + seen.later.len(), STREAMS * TOKENS);
-        let name = if interval == 0 {
-            "not".to_owned()
-        } else {
-            format!("{interval} ms")
-        };
         println!(
-            "| {name} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {spent:.2} |",
+            "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {spent:.2} |",
+            named(interval),
             seen.events,
             seen.bytes / 1024,
             percentile(&seen.first, 0.5),
@@ -83,22 +90,54 @@ pub(crate) async fn run() {
             percentile(&seen.later, 0.99),
         );
     }
+    println!("\none step says {AT_ONCE} tokens of 8 bytes as fast as it can\n");
+    println!("| merged for | token events | µs a token |\n| --- | ---: | ---: |");
+    for interval in [0, 100] {
+        let seen = follow(&executions, &address, began, &rushing(interval)).await;
+        assert_eq!(seen.first.len() + seen.later.len(), AT_ONCE);
+        let each = seen.step_ms * 1e3 / AT_ONCE as f64;
+        println!("| {} | {} | {each:.2} |", named(interval), seen.events);
+    }
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
 }
 
-async fn follow(executions: &Executions, address: &str, began: Instant, interval: u64) -> Seen {
+fn named(interval: u64) -> String {
+    match interval {
+        0 => "not".to_owned(),
+        interval => format!("{interval} ms"),
+    }
+}
+
+/// Many models beside one another.
+fn streaming(interval: u64) -> Value {
     let mut steps = vec![json!({"id": "start", "type": "set", "config": {"values": {"x": 1}}})];
     steps.extend((0..STREAMS).map(|n| json!({"id": format!("model_{n}"), "class": "Model"})));
     let paths = (0..STREAMS).map(|n| json!({"from": "start", "to": format!("model_{n}")}));
-    let definition = json!({
-        "name": "bench", "steps": steps, "streaming": {"flush_interval_ms": interval},
+    json!({
+        "name": "streaming", "steps": steps, "streaming": {"flush_interval_ms": interval},
         "flow": {"start_at": "start", "paths": paths.collect::<Vec<_>>()},
-    });
+    })
+}
+
+/// One step in a hurry.
+fn rushing(interval: u64) -> Value {
+    json!({
+        "name": "rushing", "steps": [{"id": "rush", "class": "Rush"}],
+        "streaming": {"flush_interval_ms": interval}, "flow": {"start_at": "rush"},
+    })
+}
+
+async fn follow(
+    executions: &Executions,
+    address: &str,
+    began: Instant,
+    definition: &Value,
+) -> Seen {
     let request = Request {
-        pipeline: Definition::Inline(definition),
+        pipeline: Definition::Inline(definition.clone()),
         input: Map::new(),
-        execution_id: Some(format!("bench-{interval}").parse().unwrap()),
+        execution_id: None,
     };
     let id = executions.create(request).await.unwrap();
     let url = format!("ws://{address}/ws/pipeline/{id}");
@@ -113,6 +152,12 @@ async fn follow(executions: &Executions, address: &str, began: Instant, interval
         let event: Value = serde_json::from_str(frame).unwrap_or_default();
         if event["control"] == "closed" {
             break;
+        }
+        if let ("step_complete", Some(took)) = (
+            event["event_type"].as_str().unwrap_or_default(),
+            event["data"]["duration_ms"].as_f64(),
+        ) {
+            seen.step_ms = took;
         }
         if event["data"]["kind"] != "token" {
             continue;

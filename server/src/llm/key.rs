@@ -34,3 +34,20 @@ impl fmt::Debug for ApiKey {
         f.write_str("ApiKey")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_not_shown_by_what_carries_it() {
+        let key = ApiKey::new(" sk-secret\n").unwrap();
+        assert_eq!(format!("{key:?}"), "ApiKey");
+        let header = key.header("Bearer ").unwrap();
+        assert_eq!(format!("{header:?}"), "Sensitive");
+        assert_eq!(header.as_bytes(), b"Bearer sk-secret");
+        assert_eq!(key.removed_from("no sk-secret here"), "no [key] here");
+        assert_eq!(ApiKey::new("\u{1}"), None);
+        assert_eq!(ApiKey::new("  "), None);
+    }
+}
