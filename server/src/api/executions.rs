@@ -317,6 +317,7 @@ fn links(id: &ExecutionId) -> Value {
         "events": format!("/api/executions/{id}/events"),
         "websocket": format!("/ws/pipeline/{id}"),
         "sse": format!("/stream/pipeline/{id}"),
+        "waits": format!("/api/executions/{id}/waits"),
         "cancel": format!("/api/executions/{id}/cancel"),
         "resume": format!("/api/executions/{id}/resume"),
         "page": format!("/#/runs/{id}"),

@@ -57,6 +57,9 @@ impl Executions {
             Beginning::New => false,
         };
         let claim = self.hold(stream).map_err(refused)?;
+        if let Beginning::Again(restored, _) = &beginning {
+            claim.desk.show(restored.open());
+        }
         let this = self.clone();
         let stream = stream.clone();
         self.0.tasks.spawn(async move {

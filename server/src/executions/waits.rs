@@ -68,30 +68,32 @@ impl Executions {
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
         let stream = self.0.log.open(id)?;
         let stream = stream.ok_or_else(Problem::unknown_execution)?;
-        let refused = match self.hand_in(id, wait_id, &values, by).await? {
-            Ok(answer) => {
-                stream.settled(stream.last_given()).await?;
-                return Ok(answer);
+        let mut told = false;
+        loop {
+            let refused = match self.hand_in(id, wait_id, &values, by.clone()).await? {
+                Ok(answer) => {
+                    stream.settled(stream.last_given()).await?;
+                    return Ok(answer);
+                }
+                Err(refused @ (Refused::Unknown | Refused::Ended)) => refused,
+                Err(refused) => return Err(refusal(refused)),
+            };
+            // an answer that the run has taken may not be readable yet
+            stream.settled(stream.last_given()).await?;
+            let found = self.waits_in(&row, &stream).await?;
+            let Some(found) = found.into_iter().find(|it| it.wait_id() == wait_id) else {
+                return Err(unknown());
+            };
+            if row.lease_ms.is_some() && found.status == Standing::Waiting {
+                return Err(elsewhere());
             }
-            Err(refused @ (Refused::Unknown | Refused::Ended)) => refused,
-            Err(refused) => return Err(refusal(refused)),
-        };
-        // an answer that the run has taken may not be readable yet
-        stream.settled(stream.last_given()).await?;
-        let found = self.waits_in(&row, &stream).await?;
-        let Some(found) = found.into_iter().find(|it| it.wait_id() == wait_id) else {
-            return Err(unknown());
-        };
-        if row.lease_ms.is_some() && found.status == Standing::Waiting {
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "A producer elsewhere runs this execution, and takes the answers to its questions itself.",
-            ));
-        }
-        match (found.answer, refused) {
-            (Some(first), _) => found_again(first, &values),
-            (None, Refused::Ended) => Err(refusal(Refused::Ended)),
-            (None, _) => Err(refusal(Refused::Late)),
+            match (found.answer, refused) {
+                (Some(first), _) => return found_again(first, &values),
+                // it may have been asked since the run was; of one that was told before, the run knows, or the log
+                (None, _) if !std::mem::replace(&mut told, true) => {}
+                (None, Refused::Ended) => return Err(refusal(Refused::Ended)),
+                (None, _) => return Err(refusal(Refused::Late)),
+            }
         }
     }
 
@@ -104,10 +106,15 @@ impl Executions {
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
         let stream = self.0.log.open(id)?;
         let stream = stream.ok_or_else(Problem::unknown_execution)?;
+        // what is asked or answered while the log is read is open before or after
+        let before = self.open_of(id);
         let mut waits = self.waits_in(&row, &stream).await?;
         let open = self.open_of(id);
         for wait in &mut waits {
-            let is_open = open.iter().any(|it| it.wait_id == wait.wait_id());
+            let is_open = open
+                .iter()
+                .chain(&before)
+                .any(|it| it.wait_id == wait.wait_id());
             if wait.status == Standing::Waiting && !is_open && row.lease_ms.is_none() {
                 wait.status = Standing::Closed;
             }
@@ -288,6 +295,13 @@ fn unknown() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "The execution has asked no question of this id. GET /api/executions/{id}/waits lists those there are.",
+    )
+}
+
+fn elsewhere() -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "A producer elsewhere runs this execution, and takes the answers to its questions itself.",
     )
 }
 

@@ -354,7 +354,12 @@ impl Restored {
             && starts.all(|start| {
                 waits::last_of(&self.questions, start.execution).is_some_and(Question::is_parkable)
             });
-        parkable.then(|| waits::open_of(&self.questions))
+        parkable.then(|| self.open())
+    }
+
+    /// What is asked and not answered.
+    pub fn open(&self) -> Vec<Arc<Wait>> {
+        waits::open_of(&self.questions)
     }
 
     /// Whether nothing is left to do but to tell the end.

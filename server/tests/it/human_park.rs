@@ -93,7 +93,7 @@ async fn a_run_put_away_is_listed_refuses_what_does_not_fit_and_takes_one_answer
 #[tokio::test]
 async fn a_deadline_finds_a_run_that_is_put_away() {
     let server = Server::with(|_| {}).await;
-    let config = json!({"choices": ["a", "b"], "timeout_seconds": 1.2, "default": "b"});
+    let config = json!({"choices": ["a", "b"], "timeout_seconds": 4, "default": "b"});
     server.run("timed", asks(config)).await;
     server.parks(1).await;
     server.stands("timed", "waiting").await;
@@ -152,6 +152,7 @@ async fn what_could_not_come_back_stays_in_memory() {
         for id in ["large", "small"] {
             server.stands(id, "waiting").await;
         }
+        server.parks(parked).await;
         // longer than any of them is left in memory, and than retention takes to trim
         tokio::time::sleep(Duration::from_millis(900)).await;
         assert_eq!(server.executions.parked(), parked);

@@ -153,7 +153,7 @@ async fn rule_6_a_deadline_that_passed_without_a_server_is_applied_at_the_start(
     let data = directory.path().join("data");
     let config = |default: Value| {
         let mut config =
-            json!({"prompt": "?", "choices": ["publish", "reject"], "timeout_seconds": 1.5});
+            json!({"prompt": "?", "choices": ["publish", "reject"], "timeout_seconds": 5});
         if !default.is_null() {
             config["default"] = default;
         }

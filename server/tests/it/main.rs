@@ -19,6 +19,7 @@ mod follow;
 mod full;
 mod harness;
 mod http;
+mod human_again;
 mod human_api;
 mod human_cli;
 mod human_form;
