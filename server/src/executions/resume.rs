@@ -80,7 +80,6 @@ impl Executions {
         // the new log numbers its events itself
         checkpoint.results = saved.entries();
         // and its steps ask anew
-        saved.forget_questions();
         checkpoint.state = saved.state();
         let restored = saved
             .restore(prepared.pipeline.clone(), prepared.input.clone())

@@ -257,6 +257,8 @@ fn take(waits: &mut Vec<WaitRecord>, id: &ExecutionId, event: StreamEvent) {
         waits.find(|it| Some(it.wait_id()) == wait_id)
     };
     match (kind.as_ref().and_then(Value::as_str), known) {
+        // told again after a restart
+        (Some("waiting"), Some(_)) => {}
         (Some("waiting"), None) => waits.push(WaitRecord {
             execution_id: id.clone(),
             step_id: step.to_string(),

@@ -67,7 +67,7 @@ pub enum Unfit {
 }
 
 /// What is kept of a checkpoint itself, replaced by the next.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct State {
     version: u32,
     standing: Standing,
@@ -212,16 +212,13 @@ impl Saved {
         known.map(|step| step.id.as_str()).collect()
     }
 
-    /// Forgets what people were asked: the steps ask again.
-    pub fn forget_questions(&mut self) {
-        if let Some(state) = &mut self.state {
-            state.questions.clear();
-        }
-    }
-
-    /// The state as it is written.
+    /// The state as it is written for a log whose steps ask anew.
     pub fn state(&self) -> Bytes {
-        serde_json::to_vec(&self.state).unwrap_or_default().into()
+        let state = self.state.as_ref().map(|state| State {
+            questions: Vec::new(),
+            ..state.clone()
+        });
+        serde_json::to_vec(&state).unwrap_or_default().into()
     }
 
     /// The folder in which the run worked, where it is still there.

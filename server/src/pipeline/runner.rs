@@ -116,9 +116,11 @@ pub async fn resume(
     run.completed = restored.completed;
     run.journal.go_on(restored.ends, restored.whole);
     run.told_status = None;
-    if restart {
-        run.waits = Waits::restored(restored.questions);
-    }
+    run.waits = if restart {
+        Waits::restored(restored.questions)
+    } else {
+        Waits::anew(&restored.questions)
+    };
     // where everything waits, nothing that was said is void
     if !only_waits {
         run.tell_resumed(&reason, &restored.starts).await;

@@ -1,6 +1,7 @@
 //! The questions of the steps under way: which are open, which are answered, and what is kept of them for a restart.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,11 @@ struct Entry {
 
 /// The questions of a run.
 #[derive(Debug, Default)]
-pub(super) struct Waits(BTreeMap<Key, Entry>);
+pub(super) struct Waits {
+    entries: BTreeMap<Key, Entry>,
+    /// By execution, the last number that was given in the history that the run goes on from.
+    given: BTreeMap<u32, u32>,
+}
 
 /// What becomes of a question that is asked.
 #[derive(Debug)]
@@ -84,17 +89,33 @@ impl Waits {
             };
             ((entry.kept.execution, entry.kept.number), entry)
         });
-        Self(entries.collect())
+        Self {
+            entries: entries.collect(),
+            given: BTreeMap::new(),
+        }
+    }
+
+    /// The questions of a history, which are asked anew: under other ids.
+    pub(super) fn anew(history: &[Kept]) -> Self {
+        let mut given = BTreeMap::new();
+        for kept in history {
+            let last = given.entry(kept.execution).or_insert(kept.number);
+            *last = kept.number.max(*last);
+        }
+        Self {
+            entries: BTreeMap::new(),
+            given,
+        }
     }
 
     /// Takes a question. One that is as it was before a restart keeps its id, its deadline and its answer.
     pub(super) fn ask(&mut self, ask: Ask, step_id: &str, iteration: u32) -> Asked {
-        let key = (ask.execution, ask.number);
-        if let Some(entry) = self.0.get_mut(&key)
+        let key = self.former(&ask);
+        if let Some(entry) = self.entries.get_mut(&key)
             && entry.kept.wait.question == ask.question
         {
             entry.reply = Some(ask.reply);
-            if entry.kept.answer.is_none() {
+            if entry.is_open() {
                 let begun_again = entry.kept.output.is_none();
                 return if begun_again {
                     Asked::Untold(key)
@@ -105,9 +126,12 @@ impl Waits {
             self.deliver(key);
             return Asked::Answered;
         }
-        let of_execution = self.0.range((ask.execution, 0)..=(ask.execution, u32::MAX));
-        let last = of_execution.last().map_or(0, |((_, number), _)| *number);
-        let number = ask.number.max(last + 1);
+        let last = self
+            .of(ask.execution)
+            .last()
+            .map_or(0, |((_, number), _)| *number);
+        let given = self.given.get(&ask.execution).copied().unwrap_or_default();
+        let number = ask.number.max(last + 1).max(given + 1);
         let asked_at = unix_millis();
         let limit = ask.question.timeout;
         let ms = limit.map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
@@ -138,44 +162,63 @@ impl Waits {
             due: limit.and_then(|limit| Instant::now().checked_add(limit)),
             reply: Some(ask.reply),
         };
-        self.0.insert(key, entry);
+        self.entries.insert(key, entry);
         Asked::Untold(key)
     }
 
+    /// What this question was before a restart, if it was: a step that begins again asks in the same order.
+    fn former(&self, ask: &Ask) -> Key {
+        if ask.output.is_some() {
+            return (ask.execution, ask.number);
+        }
+        let mut entries = self.of(ask.execution);
+        let at = usize::try_from(ask.number.saturating_sub(1)).unwrap_or(usize::MAX);
+        let number = entries
+            .nth(at)
+            .map_or(ask.number, |((_, number), _)| *number);
+        (ask.execution, number)
+    }
+
+    fn of(&self, execution: u32) -> Range<'_, Key, Entry> {
+        self.entries.range((execution, 0)..=(execution, u32::MAX))
+    }
+
     pub(super) fn wait(&self, key: Key) -> Option<&Arc<Wait>> {
-        self.0.get(&key).map(|entry| &entry.kept.wait)
+        self.entries.get(&key).map(|entry| &entry.kept.wait)
     }
 
     pub(super) fn named(&self, wait_id: &str) -> Option<Key> {
-        let mut entries = self.0.iter();
+        let mut entries = self.entries.iter();
         let found = entries.find(|(_, entry)| entry.kept.wait.wait_id == wait_id);
         found.map(|(key, _)| *key)
     }
 
     pub(super) fn answer_of(&self, key: Key) -> Option<&Answer> {
-        self.0.get(&key)?.kept.answer.as_ref()
+        self.entries.get(&key)?.kept.answer.as_ref()
     }
 
     pub(super) fn set_answer(&mut self, key: Key, answer: Option<Answer>) {
-        if let Some(entry) = self.0.get_mut(&key) {
+        if let Some(entry) = self.entries.get_mut(&key) {
             entry.kept.answer = answer;
         }
     }
 
     /// Nobody has answered in time.
     pub(super) fn set_expired(&mut self, key: Key) {
-        if let Some(entry) = self.0.get_mut(&key) {
+        if let Some(entry) = self.entries.get_mut(&key) {
             entry.kept.expired = true;
         }
     }
 
     pub(super) fn is_expired(&self, key: Key) -> bool {
-        self.0.get(&key).is_some_and(|entry| entry.kept.expired)
+        self.entries
+            .get(&key)
+            .is_some_and(|entry| entry.kept.expired)
     }
 
     /// Gives a step the answer to its question.
     pub(super) fn deliver(&mut self, key: Key) {
-        if let Some(entry) = self.0.get_mut(&key)
+        if let Some(entry) = self.entries.get_mut(&key)
             && let Some(reply) = entry.reply.take()
         {
             let verdict = match &entry.kept.answer {
@@ -189,7 +232,7 @@ impl Waits {
 
     /// When the next question runs out.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let open = self.0.values().filter(|entry| entry.is_open());
+        let open = self.entries.values().filter(|entry| entry.is_open());
         open.filter_map(|entry| entry.due).min()
     }
 
@@ -197,43 +240,46 @@ impl Waits {
     pub(super) fn run_out(&self) -> Vec<Key> {
         let now = Instant::now();
         let due = |entry: &Entry| entry.is_open() && entry.due.is_some_and(|due| due <= now);
-        let out = self.0.iter().filter(|(_, entry)| due(entry));
+        let out = self.entries.iter().filter(|(_, entry)| due(entry));
         out.map(|(key, _)| *key).collect()
     }
 
     /// Whether an execution does nothing but wait.
     pub(super) fn is_waiting(&self, execution: u32) -> bool {
-        let mut entries = self.0.range((execution, 0)..=(execution, u32::MAX));
+        let mut entries = self.of(execution);
         entries.any(|(_, entry)| entry.is_open() && (entry.reply.is_some() || entry.kept.goes_on()))
     }
 
     /// The open questions.
     pub(super) fn open(&self) -> Vec<Arc<Wait>> {
-        let open = self.0.values().filter(|entry| entry.is_open());
+        let open = self.entries.values().filter(|entry| entry.is_open());
         open.map(|entry| Arc::clone(&entry.kept.wait)).collect()
     }
 
     /// Whether every open question is kept with all that its step needs to go on.
     pub(super) fn all_kept(&self) -> bool {
-        let mut open = self.0.values().filter(|entry| entry.is_open());
+        let mut open = self.entries.values().filter(|entry| entry.is_open());
         open.all(|entry| entry.kept.is_parkable())
     }
 
     /// The open questions of steps that go on waiting after a restart.
     pub(super) fn still_open(&self) -> Vec<Arc<Wait>> {
-        let entries = self.0.values();
+        let entries = self.entries.values();
         let still = entries.filter(|entry| entry.is_open() && entry.kept.output.is_some());
         still.map(|entry| Arc::clone(&entry.kept.wait)).collect()
     }
 
     /// What a checkpoint keeps.
     pub(super) fn kept(&self) -> Vec<Kept> {
-        self.0.values().map(|entry| entry.kept.clone()).collect()
+        self.entries
+            .values()
+            .map(|entry| entry.kept.clone())
+            .collect()
     }
 
     /// Where an execution goes on whose step had nothing left to do but to wait.
     pub(super) fn resumption(&self, execution: u32) -> Option<Resumption> {
-        let mut entries = self.0.range((execution, 0)..=(execution, u32::MAX));
+        let mut entries = self.of(execution);
         // an earlier question was of an earlier attempt
         let (_, entry) = entries.next_back()?;
         let kept = Some(&entry.kept).filter(|kept| kept.goes_on())?;
@@ -248,9 +294,9 @@ impl Waits {
 
     /// The execution has ended; whether it had asked.
     pub(super) fn forget(&mut self, execution: u32) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(of, _), _| *of != execution);
-        self.0.len() < before
+        let before = self.entries.len();
+        self.entries.retain(|(of, _), _| *of != execution);
+        self.entries.len() < before
     }
 }
 

@@ -149,7 +149,9 @@ async fn a_run_resumed_by_hand_asks_anew() {
     assert_eq!(times.len(), 2);
     assert!(times[0] < times[1], "with a time of its own");
     let body = json!({"answer": {"decision": "publish"}});
-    assert_eq!(server.answer(id, "review.1", body).await.0, 200);
+    let former = server.answer(id, "review.1", body.clone()).await;
+    assert_eq!(former.0, 410, "the former question is over");
+    assert_eq!(server.answer(id, "review.1-2", body).await.0, 200);
     server.stands(id, "completed").await;
     server.stop().await;
 }
