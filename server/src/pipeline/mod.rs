@@ -35,6 +35,7 @@
 //! ```
 
 mod attempt;
+mod call;
 mod checkpoint;
 mod clock;
 pub mod condition;
