@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 
 use super::body::Body;
-use super::parts::Path;
+use super::parts::{Path, Query};
 use crate::error::{Flaw, Problem};
 use crate::executions::Executions;
 
@@ -20,9 +20,21 @@ pub(crate) struct Answering {
     by: Option<String>,
 }
 
-/// `GET /api/waits`: what waits for people, in all runs under way.
-pub(crate) async fn all(State(executions): State<Executions>) -> Json<Value> {
-    Json(json!({ "waits": executions.open_waits() }))
+/// What `GET /api/waits` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListParameters {
+    limit: Option<usize>,
+}
+
+/// `GET /api/waits?limit=`: what waits for people, in all runs under way.
+pub(crate) async fn all(
+    State(executions): State<Executions>,
+    Query(parameters): Query<ListParameters>,
+) -> Json<Value> {
+    let limit = parameters.limit.unwrap_or(500).clamp(1, 10_000);
+    let (waits, total) = executions.open_waits(limit);
+    Json(json!({ "waits": waits, "total": total }))
 }
 
 /// `GET /api/executions/{id}/waits`: every question of a run.

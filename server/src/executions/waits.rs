@@ -127,15 +127,12 @@ impl Executions {
         Ok(waits)
     }
 
-    /// What this process waits for people to answer, the oldest first.
-    pub fn open_waits(&self) -> Vec<WaitRecord> {
+    /// What this process waits for people to answer, the oldest first, so many of them; and how many there are.
+    pub fn open_waits(&self, limit: usize) -> (Vec<WaitRecord>, usize) {
         let runs = self.runs();
-        let mut open: Vec<(u64, WaitRecord)> = Vec::new();
+        let mut open: Vec<(ExecutionId, Arc<Wait>)> = Vec::new();
         let mut take = |id: &ExecutionId, waits: &[Arc<Wait>]| {
-            let records = waits
-                .iter()
-                .map(|wait| (wait.asked_at, WaitRecord::open(id, wait)));
-            open.extend(records);
+            open.extend(waits.iter().map(|wait| (id.clone(), Arc::clone(wait))));
         };
         for (id, running) in runs.iter() {
             take(id, &running.desk.open());
@@ -144,8 +141,10 @@ impl Executions {
             take(id, waits);
         }
         drop(runs);
-        open.sort_by_key(|(asked_at, _)| *asked_at);
-        open.into_iter().map(|(_, record)| record).collect()
+        open.sort_by(|(one, a), (other, b)| (a.asked_at, one).cmp(&(b.asked_at, other)));
+        let first = open.iter().take(limit);
+        let records = first.map(|(id, wait)| WaitRecord::open(id, wait)).collect();
+        (records, open.len())
     }
 
     /// Hands an answer in at the run's desk. A run that is put away comes back for it.

@@ -165,7 +165,10 @@ async fn a_question_is_told_answered_and_kept_in_both_stores() {
             (&wait["status"], &wait["by"]),
             (&json!("answered"), &json!("alice"))
         );
-        assert_eq!(server.get("/api/waits").await.1, json!({"waits": []}));
+        assert_eq!(
+            server.get("/api/waits").await.1,
+            json!({"waits": [], "total": 0})
+        );
         server.stop().await;
     }
 }

@@ -35,6 +35,11 @@ async fn a_run_put_away_is_listed_refuses_what_does_not_fit_and_takes_one_answer
     server.parks(4).await;
     let (_, all) = server.get("/api/waits").await;
     assert_eq!(all["waits"].as_array().unwrap().len(), 4);
+    let (_, first) = server.get("/api/waits?limit=1").await;
+    assert_eq!(
+        (&first["waits"][0]["execution_id"], &first["total"]),
+        (&json!("p0"), &json!(4))
+    );
     let (_, waits) = server.get("/api/executions/p0/waits").await;
     assert_eq!(waits["waits"][0]["status"], "waiting");
     let before = server.events("p0").await;
