@@ -229,6 +229,49 @@ async fn a_loop_asks_each_time_and_branches_ask_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_placeholders_turn_out_to_be_is_asked() {
+    let values = json!({"n": 3, "users": ["ann", "bob"], "options": ["x", {"value": 2, "label": "Two"}], "t": 60, "d": {"pick": 2}});
+    let definition = pipeline(
+        json!([
+            {"id": "given", "type": "set", "config": {"values": values}},
+            {"id": "ask", "type": "human", "config": {
+                "prompt": "{{ given.n }}", "assigned_users": "{{ given.users }}", "context": "{{ given }}",
+                "form": {"title": "{{ given.n }} of them", "fields": [
+                    {"name": "pick", "type": "select", "label": "{{ given.n }}", "options": "{{ given.options }}", "required": true}]},
+                "timeout_seconds": "{{ given.t }}", "default": "{{ given.d }}"}},
+        ]),
+        paths("given>ask"),
+    );
+    let (mut running, _desk) = begin(&StepRegistry::builtin(), &definition, RunOptions::default());
+    let told = running.until(waiting).await;
+    assert_eq!(told.data["prompt"], "3");
+    assert_eq!(told.data["assigned_users"], json!(["ann", "bob"]));
+    assert_eq!(told.data["context"]["n"], 3);
+    assert_eq!(told.data["form"]["title"], "3 of them");
+    assert_eq!(
+        told.data["form"]["fields"][0]["options"],
+        json!([{"value": "x", "label": "x"}, {"value": 2, "label": "Two"}])
+    );
+    let ran = running.end_within(YEAR).await;
+    assert_eq!(ran.result.output["pick"], 2);
+
+    let wrong = pipeline(
+        json!([{"id": "ask", "type": "human", "config": {"prompt": "?", "choices": "{{ input.none }}"}}]),
+        json!([]),
+    );
+    let (running, _desk) = begin(&StepRegistry::builtin(), &wrong, RunOptions::default());
+    let error = running.end_within(YEAR).await.result.error.unwrap();
+    assert_eq!(error.category, Category::Configuration);
+    assert!(
+        error
+            .message
+            .contains("$.config.choices: options are a list"),
+        "{}",
+        error.message
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_output_may_ask_as_the_original_librarys_steps_do() {
     let urgent = json!({
         "status": "time_sensitive_decision", "interaction_id": "i", "timeout_seconds": 300, "default_action": "abort",

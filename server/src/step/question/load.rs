@@ -62,8 +62,10 @@ pub(crate) fn load(
     let mut fields = Fields::open(value, place, "a question", problems)?;
     let prompt = fields.value("prompt");
     let prompt = prompt.and_then(|value| text(value, &place.key("prompt"), stage, problems));
-    let title = fields.value("title").and_then(Value::as_str);
-    let title = title.filter(|_| stage != Stage::Output);
+    let title = fields
+        .value("title")
+        .filter(|_| stage != Stage::Output)
+        .and_then(|value| text(value, &place.key("title"), stage, problems));
     let form = load_form_of(&mut fields, stage, preset, problems);
     let timeout = load_timeout(&mut fields, stage, problems);
     let default = fields.either(&["default", "default_action"], problems);
@@ -80,7 +82,7 @@ pub(crate) fn load(
     }
     let mut form = form?;
     if form.title.is_none() {
-        form.title = title.map(str::to_owned);
+        form.title.clone_from(&title);
     }
     let urgent = preset == Preset::Urgent;
     let timeout = timeout.or(urgent.then_some(URGENT));
@@ -105,7 +107,7 @@ pub(crate) fn load(
     };
     let prompt = prompt.or(title);
     Some(Question {
-        prompt: prompt.unwrap_or(PROMPT).to_owned(),
+        prompt: prompt.unwrap_or_else(|| PROMPT.to_owned()),
         form,
         context: context.cloned(),
         assigned_users,
@@ -208,18 +210,18 @@ fn form_later(form: &Form) -> bool {
     })
 }
 
-/// A text. Where a placeholder has turned out to be something else, it is written out by whoever shows it.
-pub(super) fn text<'v>(
-    value: &'v Value,
+/// A text. What a placeholder has turned out to be is written out.
+pub(super) fn text(
+    value: &Value,
     place: &Place,
     stage: Stage,
     problems: &mut Problems,
-) -> Option<&'v str> {
-    let text = value.as_str();
-    if text.is_none() && stage != Stage::Output {
+) -> Option<String> {
+    if stage == Stage::File && !value.is_string() {
         problems.error(place, format!("this is a text, not {}", kind_of(value)));
+        return None;
     }
-    text
+    Some(shown(value))
 }
 
 fn texts(

@@ -17,7 +17,8 @@ pub(super) fn load_field(
 ) -> Option<Field> {
     let mut members = Fields::open(value, place, "a field", problems)?;
     let own = words(&mut members, &["name", "id", "key"], stage, problems);
-    let name = name.or(own).filter(|name| !name.trim().is_empty());
+    let name = name.map(str::to_owned).or(own);
+    let name = name.filter(|name| !name.trim().is_empty());
     if name.is_none() {
         problems.error(place, "a field needs a `name`");
     }
@@ -53,27 +54,28 @@ pub(super) fn load_field(
         problems.error(place, "a field that is chosen needs `options`");
     }
     let field = Field {
-        label: label.map(str::to_owned),
+        label,
         required,
         options: options.filter(|_| kind.chooses()).unwrap_or_default(),
-        placeholder: placeholder.map(str::to_owned),
+        placeholder,
         rows,
         min,
         max,
         default: default.map(|(_, value)| value.clone()),
-        description: about.map(str::to_owned),
-        ..Field::plain(name?, kind, "")
+        description: about,
+        ..Field::plain(&name?, kind, "")
     };
     check_field(&field, place, stage, problems);
     Some(field)
 }
 
-fn words<'v>(
-    members: &mut Fields<'v>,
+/// A member that is a text, in any of these spellings.
+pub(super) fn words(
+    members: &mut Fields<'_>,
     keys: &[&'static str],
     stage: Stage,
     problems: &mut Problems,
-) -> Option<&'v str> {
+) -> Option<String> {
     let (key, value) = members.either(keys, problems)?;
     text(value, &members.place(key), stage, problems)
 }
@@ -117,7 +119,7 @@ fn load_kind(
     if word == "array" {
         return Some(FieldType::Multiselect);
     }
-    let kind = match FieldType::parse(word) {
+    let kind = match FieldType::parse(&word) {
         Some(FieldType::Text) if chooses => FieldType::Select,
         Some(FieldType::Boolean) if chooses => FieldType::Multiselect,
         Some(FieldType::Text) => format.and_then(FieldType::parse).unwrap_or(FieldType::Text),
@@ -126,7 +128,7 @@ fn load_kind(
         None if stage == Stage::Output => chosen,
         None => {
             let message = format!("unknown type of field `{word}`");
-            problems.unknown(&place.key(key), message, word, FieldType::WORDS);
+            problems.unknown(&place.key(key), message, &word, FieldType::WORDS);
             return None;
         }
     };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::field::Field;
 use super::form::Form;
 use super::load::{Stage, later};
-use super::load_field::load_field;
+use super::load_field::{load_field, words};
 use crate::pipeline::definition::reader::kind_of;
 use crate::pipeline::definition::{Fields, Place, Problems};
 
@@ -25,8 +25,8 @@ pub(super) fn load_form(
     }
     let mut members = Fields::open(value, place, "a form", problems)?;
     let _word_for_people = members.value("type");
-    let title = members.text("title", problems).map(str::to_owned);
-    let description = members.text("description", problems).map(str::to_owned);
+    let title = words(&mut members, &["title"], stage, problems);
+    let description = words(&mut members, &["description"], stage, problems);
     for shown_elsewhere in ["review_content", "submit_label", "submit_text"] {
         let _shown = members.value(shown_elsewhere);
     }
