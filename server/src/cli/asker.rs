@@ -129,6 +129,7 @@ impl Asker {
 
     /// Asks the first of those that wait, where none is being asked.
     fn begin(&mut self, screen: &Screen) -> io::Result<()> {
+        screen.rest(!self.queue.is_empty())?;
         let Some(wait) = self.queue.front().filter(|_| self.dialog.is_none()) else {
             return Ok(());
         };

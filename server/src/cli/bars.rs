@@ -40,7 +40,21 @@ impl Bars {
 
     /// Writes a line above the bars.
     pub(super) fn line(&self, line: &str) -> io::Result<()> {
+        if self.multi.is_hidden() {
+            return writeln!(io::stdout().lock(), "{line}");
+        }
         self.multi.println(line)
+    }
+
+    /// Takes the bars away while somebody types, or shows them again.
+    pub(super) fn rest(&self, rests: bool) -> io::Result<()> {
+        if rests {
+            self.multi.clear()?;
+            self.multi.set_draw_target(ProgressDrawTarget::hidden());
+        } else if self.multi.is_hidden() {
+            self.multi.set_draw_target(ProgressDrawTarget::stdout());
+        }
+        Ok(())
     }
 
     /// Writes a line to standard error, with the bars out of the way.

@@ -135,6 +135,14 @@ impl Screen {
         }
     }
 
+    /// Leaves the terminal to somebody who types, or takes it back.
+    pub(super) fn rest(&self, rests: bool) -> io::Result<()> {
+        match &self.face {
+            Face::Bars { bars, .. } => bars.rest(rests),
+            Face::Plain { .. } | Face::Json => Ok(()),
+        }
+    }
+
     /// Shows how it ended, and what it gave.
     pub(super) fn end(&mut self) -> io::Result<()> {
         let story = match &mut self.face {
