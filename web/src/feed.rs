@@ -6,13 +6,18 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use stepcast_core::client::Config;
+use stepcast_core::id::ExecutionId;
 
+use crate::api::{self, Answer};
 use crate::clock::{self, Frame, Timer};
 use crate::driver::Driver;
-use crate::store::{Now, Store};
+use crate::store::{Now, Preview, Reply, Store};
 
 /// Follows one execution into a store. Dropping it hangs up; what the store holds stays.
 pub struct Feed {
+    store: Store,
+    base: String,
+    id: ExecutionId,
     driver: Driver,
     _beat: Rc<Beat>,
 }
@@ -21,7 +26,8 @@ impl Feed {
     /// Starts to follow.
     pub fn start(store: Store, config: Config, base: String) -> Self {
         let pending = Rc::new(Pending::default());
-        let driver = Driver::new(config, base, move |notice| {
+        let (id, address) = (config.execution_id.clone(), base.clone());
+        let driver = Driver::new(config, address, move |notice| {
             store.take(notice, clock::unix_millis());
             pending.schedule(store);
         });
@@ -32,9 +38,45 @@ impl Feed {
         beat.tick();
         driver.start();
         Self {
+            store,
+            base,
+            id,
             driver,
             _beat: beat,
         }
+    }
+
+    /// Sends an answer, unless one is on its way already. What came of it is in the store; that it is taken,
+    /// the stream tells.
+    pub fn answer(&self, answer: Answer) {
+        let store = self.store;
+        if !store.begin_reply(&answer.wait_id) {
+            return;
+        }
+        let (base, id) = (self.base.clone(), self.id.clone());
+        leptos::task::spawn_local(async move {
+            let reply = match api::answer(&base, &id, &answer).await {
+                Ok(()) => Reply::Taken,
+                Err(error) => Reply::Refused(error),
+            };
+            store.set_reply(&answer.wait_id, reply);
+        });
+    }
+
+    /// Reads the beginning of a file into the store, once.
+    pub fn preview(&self, sha256: String) {
+        let store = self.store;
+        if !store.begin_preview(&sha256) {
+            return;
+        }
+        let url = api::files(&self.base, &self.id) + &sha256;
+        leptos::task::spawn_local(async move {
+            let preview = match api::beginning(&url, PREVIEW_BYTES).await {
+                Ok(beginning) => Preview::Read(beginning),
+                Err(error) => Preview::Failed(error),
+            };
+            store.set_preview(&sha256, preview);
+        });
     }
 
     /// Tries again now, after a refusal too.
@@ -94,3 +136,6 @@ impl Beat {
         self.timer.replace(Some(timer));
     }
 }
+
+/// The most that is read of a file to show its beginning.
+const PREVIEW_BYTES: usize = 64 << 10;

@@ -16,9 +16,13 @@ pub mod js;
 pub mod transport;
 
 #[cfg(feature = "monitor")]
+pub mod api;
+#[cfg(feature = "monitor")]
 pub mod dashboard;
 #[cfg(feature = "monitor")]
 pub mod feed;
+#[cfg(feature = "monitor")]
+pub mod kept;
 #[cfg(feature = "monitor")]
 pub mod log;
 #[cfg(feature = "monitor")]

@@ -11,6 +11,7 @@ use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::time::Time;
 use stepcast_core::view::{RunView, StepView};
 
+use crate::api::{ApiError, Beginning};
 use crate::driver::Notice;
 use crate::log::Log;
 
@@ -23,6 +24,28 @@ pub struct Now {
     pub unix_ms: u64,
 }
 
+/// What came of an answer that was sent from here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// It is on its way.
+    Sending,
+    /// The server has taken it; the stream tells everybody.
+    Taken,
+    /// It was not taken.
+    Refused(ApiError),
+}
+
+/// The beginning of a file that a person opened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Preview {
+    /// It is being read.
+    Reading,
+    /// Here it is.
+    Read(Beginning),
+    /// It could not be read.
+    Failed(ApiError),
+}
+
 /// What is known of one run. A handle: cheap to copy, gone with the component that made it.
 #[derive(Clone, Copy, Debug)]
 pub struct Store {
@@ -31,6 +54,8 @@ pub struct Store {
     shape: Trigger,
     connection: RwSignal<State>,
     now: RwSignal<Now>,
+    replies: RwSignal<BTreeMap<String, Reply>>,
+    previews: RwSignal<BTreeMap<String, Preview>>,
 }
 
 impl Default for Store {
@@ -48,6 +73,8 @@ impl Store {
             shape: Trigger::new(),
             connection: RwSignal::new(State::Idle),
             now: RwSignal::new(Now::default()),
+            replies: RwSignal::default(),
+            previews: RwSignal::default(),
         }
     }
 
@@ -97,6 +124,56 @@ impl Store {
         let now = self.now.get().unix_ms;
         let skew = self.inner.with_value(|inner| inner.skew.unwrap_or(0));
         now.saturating_add_signed(-skew)
+    }
+
+    /// What came of the answer to this wait; tracked. None where none was sent from here.
+    pub fn reply(self, wait_id: &str) -> Option<Reply> {
+        self.replies.with(|replies| replies.get(wait_id).cloned())
+    }
+
+    /// Says what came of an answer.
+    pub fn set_reply(self, wait_id: &str, reply: Reply) {
+        // none where the component is gone
+        let _gone = self
+            .replies
+            .try_update(|replies| replies.insert(wait_id.to_owned(), reply));
+    }
+
+    /// Notes that an answer is sent; false where one is on its way or was taken.
+    pub fn begin_reply(self, wait_id: &str) -> bool {
+        let held = self
+            .replies
+            .try_with_untracked(|it| it.get(wait_id).cloned());
+        let free = matches!(held, Some(None | Some(Reply::Refused(_))));
+        if free {
+            self.set_reply(wait_id, Reply::Sending);
+        }
+        free
+    }
+
+    /// The beginning of the file of this hash; tracked. None where nobody opened it.
+    pub fn preview(self, sha256: &str) -> Option<Preview> {
+        self.previews.with(|previews| previews.get(sha256).cloned())
+    }
+
+    /// Says what came of reading a file.
+    pub fn set_preview(self, sha256: &str, preview: Preview) {
+        // none where the component is gone
+        let _gone = self
+            .previews
+            .try_update(|previews| previews.insert(sha256.to_owned(), preview));
+    }
+
+    /// Notes that a file is read; false where it is, or was.
+    pub fn begin_preview(self, sha256: &str) -> bool {
+        let held = self
+            .previews
+            .try_with_untracked(|it| it.get(sha256).cloned());
+        let free = matches!(held, Some(None | Some(Preview::Failed(_))));
+        if free {
+            self.set_preview(sha256, Preview::Reading);
+        }
+        free
     }
 
     /// Reads the run; tracked.

@@ -1,12 +1,11 @@
-//! The server's HTTP API, as far as the dashboard needs it.
+//! The server's HTTP API, as far as the dashboard alone needs it.
 
-use std::fmt;
-
-use gloo_net::http::{Request, Response};
+use gloo_net::http::Request;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
+
+use crate::api::{ApiError, accept, read};
 
 /// A run in the list.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -83,67 +82,6 @@ pub struct Parameter {
     pub schema: Option<Value>,
 }
 
-/// Why a call failed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ApiError {
-    /// The server was not reached.
-    Unreachable,
-    /// It refused, and says why (RFC 9457).
-    Refused(Box<Problem>),
-    /// It answered something else.
-    Unreadable(String),
-}
-
-/// An RFC 9457 problem.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-pub struct Problem {
-    /// The HTTP status.
-    #[serde(default)]
-    pub status: u16,
-    /// What is wrong in general.
-    #[serde(default)]
-    pub title: String,
-    /// What is wrong here.
-    #[serde(default)]
-    pub detail: Option<String>,
-    /// Where exactly.
-    #[serde(default)]
-    pub errors: Vec<Flaw>,
-}
-
-/// One thing that is wrong, and where.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-pub struct Flaw {
-    /// Where.
-    #[serde(default)]
-    pub path: String,
-    /// What.
-    #[serde(default)]
-    pub message: String,
-    /// What may have been meant.
-    #[serde(default)]
-    pub suggestion: Option<String>,
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => f.write_str("the server does not answer"),
-            Self::Unreadable(what) => write!(f, "the server's answer is not understood: {what}"),
-            Self::Refused(problem) => {
-                f.write_str(problem.detail.as_deref().unwrap_or(&problem.title))?;
-                for flaw in &problem.errors {
-                    write!(f, "\n{}: {}", flaw.path, flaw.message)?;
-                    if let Some(suggestion) = &flaw.suggestion {
-                        write!(f, " ({suggestion})")?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
 /// The newest runs, at most `limit`.
 pub(super) async fn executions(limit: u32) -> Result<Executions, ApiError> {
     let url = format!("/api/executions?limit={limit}");
@@ -184,46 +122,4 @@ pub(super) async fn cancel(id: &ExecutionId) -> Result<(), ApiError> {
     let response = accept(Request::post(&url).send().await).await?;
     drop(response);
     Ok(())
-}
-
-async fn read<T: DeserializeOwned>(
-    answer: Result<Response, gloo_net::Error>,
-) -> Result<T, ApiError> {
-    let response = accept(answer).await?;
-    let body = response.json().await;
-    body.map_err(|error| ApiError::Unreadable(error.to_string()))
-}
-
-/// The response, where it says yes.
-async fn accept(answer: Result<Response, gloo_net::Error>) -> Result<Response, ApiError> {
-    let response = answer.map_err(|_network| ApiError::Unreachable)?;
-    if response.ok() {
-        return Ok(response);
-    }
-    let status = response.status();
-    // a proxy in between answers with a page of its own
-    let mut problem: Problem = response.json().await.unwrap_or_default();
-    if problem.title.is_empty() && problem.detail.is_none() {
-        if matches!(status, 502..=504) {
-            return Err(ApiError::Unreachable);
-        }
-        problem.title = format!("status {status}");
-    }
-    Err(ApiError::Refused(Box::new(problem)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_problem_says_where_and_what_was_meant() {
-        let problem = json!({"type":"about:blank","title":"Unprocessable","status":422,"detail":"the input does not fit",
-            "errors":[{"path":"input.n","message":"is not a number","suggestion":"3"},{"path":"input.m","message":"is missing"}]});
-        let error = ApiError::Refused(Box::new(serde_json::from_value(problem).unwrap()));
-        assert_eq!(
-            error.to_string(),
-            "the input does not fit\ninput.n: is not a number (3)\ninput.m: is missing"
-        );
-    }
 }

@@ -78,7 +78,7 @@ fn RunPage(id: ExecutionId) -> impl IntoView {
     let fallback = id.to_string();
     let on_change = Callback::new(move |summary: Summary| {
         let name = summary.name.as_deref().unwrap_or(&fallback);
-        set_title(&if summary.ended {
+        set_title(&if summary.ended || summary.status == "waiting" {
             format!("{}: {name}", summary.status)
         } else {
             format!("{} % {name}", summary.percent)

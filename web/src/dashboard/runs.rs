@@ -7,8 +7,9 @@ use std::time::Duration;
 use leptos::prelude::*;
 use stepcast_core::time::Timestamp;
 
-use super::api::{self, ApiError, Execution, Executions};
+use super::api::{self, Execution, Executions};
 use super::router::run_address;
+use crate::api::ApiError;
 use crate::clock::{self, Timer};
 use crate::driver::Listener;
 use crate::monitor::glyph::{Glyph, known_status};
@@ -162,6 +163,7 @@ fn times(run: &Execution, now: u64) -> (String, String) {
 /// A status in a word for people.
 fn words_of(status: &'static str) -> &'static str {
     match status {
+        "waiting" => "waiting for a person",
         "producer_lost" => "producer lost",
         "timeout" => "timed out",
         status => status,

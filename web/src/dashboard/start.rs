@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use leptos::prelude::*;
 use serde_json::{Map, Value};
 
-use super::api::{self, ApiError, Parameter, Pipeline};
+use super::api::{self, Parameter, Pipeline};
 use super::router::go_to_run;
+use crate::api::ApiError;
 
 /// The stored pipelines, each with its form.
 #[component]

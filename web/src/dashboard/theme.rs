@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::kept;
+
 /// The button that goes through the themes. The choice is kept in the browser.
 #[component]
 pub fn ThemeButton() -> impl IntoView {
@@ -9,7 +11,7 @@ pub fn ThemeButton() -> impl IntoView {
     Effect::new(move |_| apply(theme.get()));
     let next = move |_| {
         theme.update(|theme| *theme = theme.next());
-        store(theme.get_untracked());
+        kept::write(KEY, theme.get_untracked().name());
     };
     view! {
         <button class="quiet" type="button" data-testid="theme" on:click=next>
@@ -44,17 +46,10 @@ impl Theme {
 }
 
 fn stored() -> Option<Theme> {
-    let text = window().local_storage().ok()??.get_item(KEY).ok()??;
+    let text = kept::read(KEY)?;
     [Theme::Light, Theme::Dark]
         .into_iter()
         .find(|theme| theme.name() == text)
-}
-
-fn store(theme: Theme) {
-    if let Ok(Some(storage)) = window().local_storage() {
-        // a full or forbidden storage costs only the memory of the choice
-        let _kept = storage.set_item(KEY, theme.name());
-    }
 }
 
 fn apply(theme: Theme) {

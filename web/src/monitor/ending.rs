@@ -7,6 +7,7 @@ use stepcast_core::view::RunView;
 
 use super::error::ErrorNote;
 use super::glyph::{Glyph, run_status};
+use super::wait::go_to_question;
 use super::words;
 use crate::store::Store;
 
@@ -28,6 +29,8 @@ pub fn Standing(
     });
     let told = Memo::new(move |_| ending.get().unwrap_or_else(|| under_way.get()));
     let status = Memo::new(move |_| told.with(|told| told.status));
+    let asks =
+        Memo::new(move |_| store.run(|view| view.end.is_none() && view.counts().waiting > 0));
     // a cancelled run's error only says again that it was cancelled
     let error = Memo::new(move |_| {
         store.run(|view| {
@@ -45,7 +48,14 @@ pub fn Standing(
             <p class="standing-words" data-testid="run-status" data-status=status>
                 {move || told.with(|told| told.words.clone())}
             </p>
-            <p class="standing-more">{move || told.with(|told| told.more.clone())}</p>
+            <p class="standing-more">
+                {move || told.with(|told| told.more.clone())} " "
+                {move || asks.get().then(|| view! {
+                    <button class="quiet" type="button" data-testid="go-to-question" on:click=move |_| go_to_question()>
+                        "Go to the question"
+                    </button>
+                })}
+            </p>
             {move || error.get().map(|error| view! { <ErrorNote error retried=Signal::stored(false)/> })}
         </section>
     }

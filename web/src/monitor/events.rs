@@ -3,10 +3,10 @@
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
-use serde_json::Value;
-use stepcast_core::event::{EventType, StreamEvent};
+use stepcast_core::event::EventType;
 
 use super::output::Output;
+use super::summary::summary;
 use super::words;
 use crate::log::Log;
 use crate::store::Store;
@@ -242,62 +242,6 @@ impl Row {
     }
 }
 
-/// What an event says, in one line.
-fn summary(event: &StreamEvent) -> String {
-    let data = &event.data;
-    let text = |place: &str| data.pointer(place).and_then(Value::as_str);
-    let number = |name: &str| data.get(name).and_then(Value::as_f64);
-    let line = match &event.event_type {
-        EventType::PipelineStart => text("/pipeline/name").map(ToOwned::to_owned),
-        EventType::StepStart => {
-            let turn = |name| number(name).filter(|n| *n > 1.0);
-            let round = turn("iteration").map(|n| format!("round {n} "));
-            let attempt = turn("attempt").map(|n| format!("attempt {n}"));
-            let kind = text("/kind").map(|kind| format!("{kind} "));
-            Some([kind, round, attempt].into_iter().flatten().collect())
-        }
-        EventType::StepProgress => progress_summary(data),
-        EventType::StepComplete | EventType::PipelineComplete => {
-            number("duration_ms").map(|ms| format!("after {}", words::duration(ms)))
-        }
-        EventType::StepError | EventType::PipelineError => {
-            text("/error/message").map(ToOwned::to_owned)
-        }
-        EventType::CheckpointSaved => text("/checkpoint_id").map(ToOwned::to_owned),
-        EventType::StepOutput => data.get("output").map(ToString::to_string),
-        EventType::Unknown(_) | _ => None,
-    };
-    line.unwrap_or_else(|| data.to_string())
-        .chars()
-        .take(SUMMARY_CHARS)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
-fn progress_summary(data: &Value) -> Option<String> {
-    let text = |place: &str| data.pointer(place).and_then(Value::as_str);
-    let message = text("/message").unwrap_or_default();
-    match text("/kind") {
-        None => {
-            let part = data.get("progress").and_then(Value::as_f64);
-            let percent = part.map(|part| format!("{} % ", words::percent(part)));
-            Some(percent.unwrap_or_default() + message)
-        }
-        Some("token") => text("/text").map(|text| format!("“{text}”")),
-        Some("log") => Some(format!("{}: {message}", text("/level").unwrap_or("log"))),
-        Some("resumed") => {
-            let steps = data.get("steps").and_then(Value::as_array);
-            let steps = steps.into_iter().flatten().filter_map(Value::as_str);
-            Some(format!("resumed: {}", steps.collect::<Vec<_>>().join(", ")))
-        }
-        Some(kind @ ("retry" | "fallback")) => Some(format!(
-            "{kind}: {}",
-            text("/error/message").unwrap_or_default()
-        )),
-        Some(_) => None,
-    }
-}
-
 /// The places drawn: those in sight and some around them.
 fn visible(top: i32, height: i32, len: usize) -> (usize, usize) {
     let rows = |pixels: i32| usize::try_from(pixels.max(0) / ROW).unwrap_or(0);
@@ -341,20 +285,10 @@ const ROW: i32 = 26;
 const OVERSCAN: usize = 8;
 /// The list's height before it was measured.
 const DEFAULT_HEIGHT: i32 = 640;
-/// The longest line of a row.
-const SUMMARY_CHARS: usize = 200;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn event(kind: &str, data: Value) -> StreamEvent {
-        let event = json!({"event_type": kind, "execution_id": "e", "seq": 1,
-            "timestamp": "2025-10-22T10:30:00.000Z", "data": data});
-        serde_json::from_value(event).unwrap()
-    }
 
     #[test]
     fn only_what_is_in_sight_is_drawn() {
@@ -372,24 +306,5 @@ mod tests {
         assert_eq!(key_target("End", None, 9), Some(Some(9)));
         assert_eq!(key_target("Escape", Some(3), 9), Some(None));
         assert_eq!(key_target("a", Some(3), 9), None);
-    }
-
-    #[test]
-    fn a_row_says_what_the_event_says() {
-        let said = |kind, data| summary(&event(kind, data));
-        assert_eq!(
-            said("step_progress", json!({"kind":"token","text":"a\nb"})),
-            "“a b”"
-        );
-        assert_eq!(
-            said("step_progress", json!({"progress":0.5,"message":"half"})),
-            "50 % half"
-        );
-        assert_eq!(said("step_error", json!({"error":{"message":"no"}})), "no");
-        assert_eq!(
-            said("step_complete", json!({"duration_ms":1500})),
-            "after 1.5 s"
-        );
-        assert_eq!(said("later", json!({"x":1})), "{\"x\":1}");
     }
 }

@@ -2,16 +2,24 @@
 //!
 //! The component owns the connection and the store; the parts only read the store.
 
+pub mod actions;
+pub mod artifact;
 pub mod connection;
+pub mod draft;
 pub mod ending;
 pub mod error;
 pub mod events;
+pub mod field;
+pub mod form;
 pub mod glyph;
+pub mod model;
 pub mod output;
 pub mod progress;
 pub mod step;
 pub mod steps;
+mod summary;
 pub mod text;
+pub mod wait;
 pub mod words;
 
 use leptos::prelude::*;
@@ -20,6 +28,7 @@ use stepcast_core::client::{Config, State, Transport};
 use stepcast_core::id::ExecutionId;
 use stepcast_core::view::RunView;
 
+use self::actions::Actions;
 use self::connection::{Connection, Gaps};
 use self::ending::Standing;
 use self::events::Events;
@@ -29,7 +38,7 @@ use self::progress::Progress;
 use self::steps::Steps;
 use crate::feed::Feed;
 use crate::store::Store;
-use crate::{clock, transport};
+use crate::{api, clock, transport};
 
 /// Shows one execution: its connection, progress, steps, text, outputs, errors, events and end.
 ///
@@ -58,6 +67,7 @@ pub fn StreamingPipelineMonitor(
         base.as_deref().unwrap_or_default()
     );
     let title = execution_id.to_string();
+    let files = api::files(base.as_deref().unwrap_or_default(), &execution_id);
     Effect::new(move |_| {
         let mut config = Config::new(execution_id.clone());
         config.transports = transports.clone().unwrap_or_else(transport::available);
@@ -69,14 +79,18 @@ pub fn StreamingPipelineMonitor(
         let summary = Memo::new(move |_| store.run(Summary::of));
         Effect::new(move |_| on_change.run(summary.get()));
     }
+    let with_feed = move |call: &dyn Fn(&Feed)| feed.with_value(|feed| feed.as_ref().map(call));
     let on_retry = Callback::new(move |()| {
-        feed.with_value(|feed| {
-            if let Some(feed) = feed {
-                feed.retry();
-            }
-        });
+        with_feed(&Feed::retry);
     });
-    view! { <MonitorView store title earlier on_retry on_cancel/> }
+    let on_answer = Callback::new(move |answer: api::Answer| {
+        with_feed(&|feed| feed.answer(answer.clone()));
+    });
+    let on_preview = Callback::new(move |sha256: String| {
+        with_feed(&|feed| feed.preview(sha256.clone()));
+    });
+    let actions = Actions::new(files, on_answer, on_preview);
+    view! { <MonitorView store title earlier actions on_retry on_cancel/> }
 }
 
 /// The monitor's parts over a store, whoever fills it: a connection, a recording, a test.
@@ -88,6 +102,8 @@ pub fn MonitorView(
     title: String,
     /// The address of the run's first events, for those that have left the page.
     earlier: String,
+    /// What a person can set off, and where the run's files are.
+    actions: Actions,
     /// Called when a person wants to connect again now.
     on_retry: Callback<()>,
     /// Called when a person asks to cancel the run; without it there is no such button.
@@ -130,7 +146,7 @@ pub fn MonitorView(
             </div>
             <Gaps store/>
             <div class="monitor-main" class:gone=move || nothing.get()>
-                <Steps store/>
+                <Steps store actions/>
                 <div class="monitor-side">
                     <Facts store/>
                     <Events store earlier/>
@@ -174,13 +190,14 @@ fn Cancel(store: Store, on_cancel: Callback<()>) -> impl IntoView {
 fn Facts(store: Store) -> impl IntoView {
     let input = Memo::new(move |_| store.run(|view| view.input.is_some()));
     let output = Memo::new(move |_| store.run(|view| view.output.is_some()));
+    let usage = Memo::new(move |_| store.run(|view| model::usage(&view.usage)));
     let show = move |title: &'static str, read: fn(&RunView) -> &Option<Value>| {
         let value = store.peek(|view| read(view).clone()).unwrap_or_default();
         view! { <Output title value/> }
     };
     view! {
         <section class="facts" aria-labelledby="facts-title">
-            <h2 id="facts-title">"Run"</h2>
+            <h2 id="facts-title">"Run" <span class="facts-usage" data-testid="run-usage">{usage}</span></h2>
             {move || input.get().then(|| show("Input", |view| &view.input))}
             {move || output.get().then(|| show("Output", |view| &view.output))}
             <Show when=move || !input.get() && !output.get()>

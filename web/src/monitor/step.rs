@@ -3,10 +3,14 @@
 use leptos::prelude::*;
 use stepcast_core::view::{LogView, StepStatus, StepView};
 
+use super::actions::Actions;
+use super::artifact::Artifacts;
 use super::error::ErrorNote;
 use super::glyph::{Glyph, step_status};
+use super::model::Models;
 use super::output::Output;
-use super::text::StreamedText;
+use super::text::{Channel, StreamedText};
+use super::wait::Waits;
 use super::words;
 use crate::store::Step;
 
@@ -15,6 +19,8 @@ use crate::store::Step;
 pub fn StepItem(
     /// The step.
     step: Step,
+    /// What a person can set off.
+    actions: Actions,
 ) -> impl IntoView {
     let status = step.memo(|step| step.status);
     let status_name = Signal::derive(move || step_status(status.get()));
@@ -22,18 +28,11 @@ pub fn StepItem(
     let kind = step.memo(|step| step.kind.clone().unwrap_or_default());
     let turn = step.memo(turn);
     let says = step.memo(says);
+    let error = step.memo(|step| step.error.clone());
     let percent = step.memo(|step| {
         (step.status == StepStatus::Running)
             .then(|| step.progress.map(words::percent))
             .flatten()
-    });
-    let has_text = step.memo(|step| !step.text.is_empty());
-    let error = step.memo(|step| step.error.clone());
-    let logs = step.memo(|step| !step.logs.is_empty());
-    let output = step.memo(|step| {
-        step.output
-            .is_some()
-            .then_some(step.output_seq.unwrap_or(step.last_seq))
     });
     let retried = Signal::derive(move || {
         !matches!(
@@ -62,16 +61,66 @@ pub fn StepItem(
                     })}
                 </div>
                 {move || error.get().map(|error| view! { <ErrorNote error retried/> })}
-                <Show when=move || has_text.get()><StreamedText step/></Show>
-                <Show when=move || logs.get()><Logs step/></Show>
-                {move || output.get().map(|_| {
-                    let value = step.peek(|step| step.output.clone()).flatten().unwrap_or_default();
-                    view! { <Output title="Output" value/> }
-                })}
+                <Says step/>
+                <Gives step actions/>
             </div>
         </li>
     }
     .into_any()
+}
+
+/// What it streams: whom it asks, what a model thinks and calls, the text.
+#[component]
+fn Says(step: Step) -> AnyView {
+    let models = step.memo(|step| !step.models.is_empty());
+    let reasoning = step.memo(|step| step.reasoning.len() as u64 + step.reasoning_dropped);
+    let reasons = Memo::new(move |_| reasoning.get() > 0);
+    let text = step.memo(|step| !step.text.is_empty());
+    // the output of a step that failed half way says so itself
+    let incomplete = step.memo(|step| step.partial && step.output.is_none());
+    let (drawn, draw) = signal(false);
+    view! {
+        <Show when=move || reasons.get()>
+            <details class="fold" data-testid="reasoning" on:toggle=move |_| draw.set(true)>
+                <summary>
+                    "Reasoning " <span class="fold-more">{move || words::bytes(reasoning.get())}</span>
+                </summary>
+                <Show when=move || drawn.get()><StreamedText step channel=Channel::Reasoning/></Show>
+            </details>
+        </Show>
+        <Show when=move || models.get()><Models step/></Show>
+        <Show when=move || text.get()><StreamedText step/></Show>
+        <Show when=move || incomplete.get()><Incomplete/></Show>
+    }
+    .into_any()
+}
+
+/// What it gives: files, questions, log lines, its output.
+#[component]
+fn Gives(step: Step, actions: Actions) -> AnyView {
+    let waits = step.memo(|step| !step.waits.is_empty());
+    let artifacts = step.memo(|step| !step.artifacts.is_empty());
+    let logs = step.memo(|step| !step.logs.is_empty());
+    let output = step.memo(|step| {
+        let seq = step.output_seq.unwrap_or(step.last_seq);
+        step.output.is_some().then_some((seq, step.partial))
+    });
+    view! {
+        <Show when=move || artifacts.get()><Artifacts step actions/></Show>
+        <Show when=move || waits.get()><Waits step actions/></Show>
+        <Show when=move || logs.get()><Logs step/></Show>
+        {move || output.get().map(|(_, partial)| {
+            let value = step.peek(|step| step.output.clone()).flatten().unwrap_or_default();
+            view! { {partial.then(|| view! { <Incomplete/> })} <Output title="Output" value/> }
+        })}
+    }
+    .into_any()
+}
+
+/// That a step gave only a part before it failed.
+#[component]
+fn Incomplete() -> impl IntoView {
+    view! { <p class="incomplete" data-testid="incomplete">"Incomplete: the step failed here."</p> }
 }
 
 /// How long the step took, or has taken so far.
@@ -94,7 +143,7 @@ fn StepTime(step: Step) -> impl IntoView {
 
 /// The step's log lines, folded.
 #[component]
-fn Logs(step: Step) -> impl IntoView {
+fn Logs(step: Step) -> AnyView {
     let lines = step.memo(|step| step.logs.clone());
     let count = step.memo(|step| step.logs.len() as u64 + step.logs_dropped);
     view! {
@@ -107,6 +156,7 @@ fn Logs(step: Step) -> impl IntoView {
             </ol>
         </details>
     }
+    .into_any()
 }
 
 #[component]
@@ -131,6 +181,10 @@ fn turn(step: &StepView) -> String {
     }
     if step.fallback {
         words.push("by its fallback".to_owned());
+    }
+    if let Some(circuit) = step.circuit.as_ref().filter(|it| it.state != "closed") {
+        let name = circuit.name.as_deref().unwrap_or_default();
+        words.push(format!("{} {name}", circuit.words()).trim_end().to_owned());
     }
     words.join(", ")
 }

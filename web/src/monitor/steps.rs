@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::actions::Actions;
 use super::step::StepItem;
 use crate::store::Store;
 
@@ -10,6 +11,8 @@ use crate::store::Store;
 pub fn Steps(
     /// What is known of the run.
     store: Store,
+    /// What a person can set off.
+    actions: Actions,
 ) -> impl IntoView {
     let empty = Memo::new(move |_| store.run(|view| view.steps.is_empty()));
     view! {
@@ -20,7 +23,7 @@ pub fn Steps(
             </Show>
             <ol class="rail">
                 <For each=move || store.step_ids() key=String::clone let(id)>
-                    <StepItem step=store.step(&id)/>
+                    <StepItem step=store.step(&id) actions/>
                 </For>
             </ol>
         </section>

@@ -8,26 +8,48 @@ use web_sys::{HtmlElement, Text};
 
 use crate::store::Step;
 
+/// What is streamed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Channel {
+    /// What the step says.
+    Text,
+    /// What a model thinks before it says it.
+    Reasoning,
+}
+
+impl Channel {
+    /// The end of it, and how much was dropped in front.
+    fn of(self, step: &StepView) -> (&str, u64) {
+        match self {
+            Self::Text => (&step.text, step.text_dropped),
+            Self::Reasoning => (&step.reasoning, step.reasoning_dropped),
+        }
+    }
+}
+
 /// The text that a step streams, in a box of fixed height. It follows the end until the reader scrolls up.
 #[component]
 pub fn StreamedText(
     /// The step.
     step: Step,
-) -> impl IntoView {
+    /// What of it.
+    #[prop(default = Channel::Text)]
+    channel: Channel,
+) -> AnyView {
     let area = NodeRef::<html::Div>::new();
     let (following, follow) = signal(true);
-    let first = step.peek(|step| (step.text.clone(), Place::of(step)));
+    let first = step.peek(|step| (channel.of(step).0.to_owned(), Place::of(step, channel)));
     let (text, place) = first.unwrap_or_default();
     let tail = StoredValue::new_local(Tail {
         place,
         ..Tail::default()
     });
-    let dropped = step.memo(|step| step.text_dropped > 0);
+    let dropped = step.memo(move |step| channel.of(step).1 > 0);
 
     Effect::new(move |_| {
         let Some(area) = area.get() else { return };
         tail.update_value(|tail| tail.adopt(&area));
-        step.read(|step| tail.update_value(|tail| tail.catch_up(&area, step)));
+        step.read(|step| tail.update_value(|tail| tail.catch_up(&area, step, channel)));
         if following.get() {
             area.set_scroll_top(area.scroll_height());
         }
@@ -46,13 +68,17 @@ pub fn StreamedText(
             follow.set(false);
         }
     };
-    let label = format!("Text of {}", step.id());
+    let (what, testid) = match channel {
+        Channel::Text => ("Text", "step-text"),
+        Channel::Reasoning => ("Reasoning", "step-reasoning"),
+    };
+    let label = format!("{what} of {}", step.id());
     view! {
         <div class="text">
             <Show when=move || dropped.get()>
                 <p class="text-dropped">"The beginning is no longer kept here."</p>
             </Show>
-            <div class="text-area" data-testid="step-text" node_ref=area on:scroll=on_scroll tabindex="0" role="region" aria-label=label>
+            <div class="text-area" data-testid=testid node_ref=area on:scroll=on_scroll tabindex="0" role="region" aria-label=label>
                 <div>{text}</div>
             </div>
             <button
@@ -61,6 +87,7 @@ pub fn StreamedText(
             >"Follow the end"</button>
         </div>
     }
+    .into_any()
 }
 
 /// How far a text has come. Two places of one round differ by what was appended.
@@ -72,11 +99,12 @@ struct Place {
 }
 
 impl Place {
-    fn of(step: &StepView) -> Self {
+    fn of(step: &StepView, channel: Channel) -> Self {
+        let (text, dropped) = channel.of(step);
         Self {
             iteration: step.iteration,
             attempt: step.attempt,
-            end: step.text_dropped + step.text.len() as u64,
+            end: dropped + text.len() as u64,
         }
     }
 
@@ -110,16 +138,17 @@ impl Tail {
     }
 
     /// Brings the page up to the step's text.
-    fn catch_up(&mut self, area: &HtmlElement, step: &StepView) {
-        let place = Place::of(step);
+    fn catch_up(&mut self, area: &HtmlElement, step: &StepView, channel: Channel) {
+        let (whole, _) = channel.of(step);
+        let place = Place::of(step, channel);
         let crowded = area.child_element_count() as usize * BLOCK_CHARS > 2 * MAX_TEXT_BYTES;
-        match place.appended(self.place, &step.text) {
+        match place.appended(self.place, whole) {
             Some("") => {}
             Some(text) if !crowded => self.append(area, text),
             _ => {
                 area.set_text_content(None);
                 self.node = None;
-                self.append(area, &step.text);
+                self.append(area, whole);
             }
         }
         self.place = place;

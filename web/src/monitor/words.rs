@@ -52,6 +52,26 @@ pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{s}", count(n))
 }
 
+/// A size: `870 bytes`, `12.3 kB`, `4.0 MB`.
+pub fn bytes(n: u64) -> String {
+    let size = n as f64;
+    match n {
+        0..1_000 => counted(n, "byte"),
+        1_000..999_950 => format!("{:.1} kB", size / 1e3),
+        999_950..999_950_000 => format!("{:.1} MB", size / 1e6),
+        _ => format!("{:.1} GB", size / 1e9),
+    }
+}
+
+/// The time that is left, in whole seconds: `4 min 12 s left`, `12 days left`, `no time left`.
+pub fn left(ms: u64) -> String {
+    match ms / 1000 {
+        0 => "no time left".to_owned(),
+        1..172_800 => format!("{} left", elapsed(ms as f64)),
+        seconds => format!("{} days left", seconds / 86_400),
+    }
+}
+
 /// A fraction as whole percent; 100 only when it is 1.
 pub fn percent(fraction: f64) -> u32 {
     let whole = (fraction.clamp(0.0, 1.0) * 100.0).floor();
@@ -234,6 +254,13 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(counted(1, "event"), "1 event");
         assert_eq!(counted(0, "event"), "0 events");
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(12_345), "12.3 kB");
+        assert_eq!(bytes(999_999), "1.0 MB");
+        assert_eq!(bytes(3_000_000_000), "3.0 GB");
+        assert_eq!(left(0), "no time left");
+        assert_eq!(left(65_999), "1 min 05 s left");
+        assert_eq!(left(3 * 86_400_000), "3 days left");
         assert_eq!(percent(0.999), 99);
         assert_eq!(percent(1.0), 100);
     }

@@ -4,3 +4,5 @@
 mod host;
 #[cfg(not(target_family = "wasm"))]
 mod monitor;
+#[cfg(not(target_family = "wasm"))]
+mod shapes;

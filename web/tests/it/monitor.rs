@@ -11,6 +11,7 @@ use stepcast_core::time::Time;
 use stepcast_core::wire::frame::ServerFrame;
 use stepcast_web::driver::Notice;
 use stepcast_web::monitor::MonitorView;
+use stepcast_web::monitor::actions::Actions;
 use stepcast_web::store::{Now, Store};
 
 const LIVE: State = State::Live {
@@ -37,8 +38,22 @@ fn notice(frame: &Value) -> Notice {
     }
 }
 
+fn actions() -> Actions {
+    let nothing = Callback::new(|_| ());
+    Actions::new("/files/".to_owned(), nothing, Callback::new(|_| ()))
+}
+
 /// The page after these notices, with its scaffolding comments left out.
 fn page(notices: impl IntoIterator<Item = Notice>, monotonic: Time) -> String {
+    page_of(notices, monotonic, |_| ())
+}
+
+/// The page after these notices, and what else a store is told.
+pub(crate) fn page_of(
+    notices: impl IntoIterator<Item = Notice>,
+    monotonic: Time,
+    tell: impl FnOnce(Store),
+) -> String {
     Owner::new().with(|| {
         let store = Store::new();
         store.set_now(Now {
@@ -49,9 +64,10 @@ fn page(notices: impl IntoIterator<Item = Notice>, monotonic: Time) -> String {
             store.take(notice, BEGAN + 65_000);
         }
         store.flush();
+        tell(store);
         let html = view! {
             <MonitorView
-                store title="run_1".to_owned() earlier="/earlier".to_owned()
+                store title="run_1".to_owned() earlier="/earlier".to_owned() actions=actions()
                 on_retry=Callback::new(|()| ()) on_cancel=Some(Callback::new(|()| ()))
             />
         }
@@ -60,7 +76,7 @@ fn page(notices: impl IntoIterator<Item = Notice>, monotonic: Time) -> String {
     })
 }
 
-fn vector(name: &str) -> Vec<Notice> {
+pub(crate) fn vector(name: &str) -> Vec<Notice> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/vectors/view");
     let text = fs::read_to_string(folder.join(name)).unwrap();
     let vector: Value = serde_json::from_str(&text).unwrap();
@@ -68,7 +84,7 @@ fn vector(name: &str) -> Vec<Notice> {
     frames.iter().map(notice).collect()
 }
 
-fn event(seq: u64, kind: &str, step: Option<&str>, data: &Value) -> Notice {
+pub(crate) fn event(seq: u64, kind: &str, step: Option<&str>, data: &Value) -> Notice {
     let mut event = json!({"event_type": kind, "execution_id": "run_1", "seq": seq,
         "timestamp": "2025-10-22T10:30:00.000Z", "data": data});
     if let Some(step) = step {
@@ -77,13 +93,13 @@ fn event(seq: u64, kind: &str, step: Option<&str>, data: &Value) -> Notice {
     notice(&event)
 }
 
-fn has(html: &str, parts: &[&str]) {
+pub(crate) fn has(html: &str, parts: &[&str]) {
     for part in parts {
         assert!(html.contains(part), "no {part:?} in\n{html}");
     }
 }
 
-fn lacks(html: &str, parts: &[&str]) {
+pub(crate) fn lacks(html: &str, parts: &[&str]) {
     for part in parts {
         assert!(!html.contains(part), "{part:?} in\n{html}");
     }
