@@ -47,7 +47,7 @@ fn Artifact(store: Store, made: ArtifactView, actions: Actions) -> AnyView {
     let preview = (kind == Kind::Text)
         .then(|| view! { <Beginning store sha256 actions json=is_json(&made.media_type)/> });
     view! {
-        <li class="artifact" data-testid="artifact" data-name=made.name.clone() data-kind=kind.name()>
+        <li class="artifact" data-testid="artifact" data-name=made.name data-kind=kind.name()>
             {move || match failed.get() {
                 false => shown().into_any(),
                 true => view! {

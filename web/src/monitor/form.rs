@@ -45,7 +45,8 @@ pub fn Form(
         if flaws.with(|flaws| !flaws.of_fields.is_empty())
             && let Some(form) = form.get()
         {
-            focus_flaw(&form);
+            // the fields are marked, and take the focus again, with the next frame
+            request_animation_frame(move || focus_flaw(&form));
         }
     });
     let inputs = fields.iter().enumerate().map(|(at, (field, draft))| {
@@ -162,7 +163,7 @@ fn flaws(names: &[String], own: &[(String, String)], reply: Option<&Reply>) -> F
     if !of_fields.is_empty() {
         whole.insert(0, LOOK.to_owned());
     } else if whole.is_empty() {
-        whole.push(refusal(problem.status, &error.to_string()));
+        whole.push(refusal(&error.to_string()));
     }
     Flaws {
         of_fields,
@@ -170,15 +171,10 @@ fn flaws(names: &[String], own: &[(String, String)], reply: Option<&Reply>) -> F
     }
 }
 
-/// Why an answer comes to nothing, in words for who gave it.
-fn refusal(status: u16, detail: &str) -> String {
-    match status {
-        409 => format!("Not taken: {detail}. What was decided shows here."),
-        410 => format!("Too late: {detail}."),
-        404 => format!("Not taken: {detail}. The run may have been deleted."),
-        _ => format!("Not taken: {detail}."),
-    }
-    .replace("..", ".")
+/// Why an answer comes to nothing, in words for who gave it: what follows the first sentence is for programs.
+fn refusal(detail: &str) -> String {
+    let first = detail.split_inclusive(". ").next().unwrap_or_default();
+    format!("Not taken. {}", first.trim_end())
 }
 
 /// What is wrong with a field, where its name stands above already.
@@ -226,17 +222,12 @@ mod tests {
         assert_eq!(told.at("decision").as_deref(), Some("Is required"));
         assert_eq!(told.at("score"), None);
         assert!(told.whole.starts_with(LOOK) && told.whole.contains("no field"));
-        let reply =
-            refused(json!({"status": 409, "title": "Conflict", "detail": "alice has answered"}));
-        let told = flaws(&names, &[], reply.as_ref());
+        let detail =
+            "The question has been answered otherwise. `answered` is the answer that counts.";
+        let reply = refused(json!({"status": 409, "title": "Conflict", "detail": detail}));
         assert_eq!(
-            told.whole,
-            "Not taken: alice has answered. What was decided shows here."
-        );
-        let late = refused(json!({"status": 410, "title": "Gone", "detail": "its time was over."}));
-        assert_eq!(
-            flaws(&names, &[], late.as_ref()).whole,
-            "Too late: its time was over."
+            flaws(&names, &[], reply.as_ref()).whole,
+            "Not taken. The question has been answered otherwise."
         );
         let unreached = Some(Reply::Refused(ApiError::Unreachable));
         assert!(

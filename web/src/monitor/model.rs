@@ -66,12 +66,11 @@ fn ToolCall(step: Step, number: u64, id: String) -> AnyView {
     });
     let name = move || call.with(|call| call.name.clone().unwrap_or_else(|| "tool".to_owned()));
     let text = Memo::new(move |_| call.with(arguments));
-    let state = move || {
-        if call.with(|call| call.done) {
-            "called"
-        } else {
-            "writing…"
-        }
+    let ended = step.memo(|step| step.status.is_ended());
+    let state = move || match (call.with(|call| call.done), ended.get()) {
+        (true, _) => "called",
+        (false, false) => "writing…",
+        (false, true) => "not finished",
     };
     view! {
         <div class="call" data-testid="tool-call" data-done=move || call.with(|call| call.done).to_string()>

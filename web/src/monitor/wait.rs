@@ -90,7 +90,7 @@ fn pending(step: Step, wait: WaitView, actions: Actions) -> AnyView {
     });
     let then = until.map(|_| match &wait.default {
         Some(default) => format!(
-            "Then it goes on with: {}.",
+            "Then it goes on with: {}",
             in_a_line(&wait.form.fields, default)
         ),
         None => "Then the step fails.".to_owned(),
@@ -143,7 +143,7 @@ fn answered(wait: &WaitView) -> AnyView {
         )
     });
     let told = match (wait.source.as_deref(), &wait.by) {
-        (Some("default"), _) => "Nobody answered in time. It went on with".to_owned(),
+        (Some("default"), _) => "Nobody answered: the default was taken".to_owned(),
         (_, Some(by)) => format!("{by} answered"),
         (_, None) => "Answered".to_owned(),
     };
