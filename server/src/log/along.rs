@@ -26,13 +26,19 @@ pub(super) type Merged = (
     Option<ExecutionStatus>,
 );
 
+impl Along {
+    pub(super) fn is_empty(&self) -> bool {
+        self.checkpoint.is_none() && self.producer.is_none() && self.status.is_none()
+    }
+}
+
 /// What waits to be kept, each with the event it came with.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(VecDeque<(Seq, Along)>);
 
 impl Waiting {
     pub(super) fn push(&mut self, seq: Seq, along: Along) {
-        if along.checkpoint.is_some() || along.producer.is_some() || along.status.is_some() {
+        if !along.is_empty() {
             self.0.push_back((seq, along));
         }
     }

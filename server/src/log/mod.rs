@@ -2,8 +2,10 @@
 //!
 //! Every subscription is a [`Reader`], a position in a [`Stream`]. The newest events are in the stream's
 //! ring; what has left it is read from the [`Store`]. An event becomes visible when the store has
-//! committed it: whatever a subscriber has seen survives the process (rule 4 of the contract).
+//! committed it, or the write-ahead log holds it: whatever a subscriber has seen survives the process
+//! (rule 4 of the contract).
 
+mod ahead;
 mod along;
 mod archive;
 mod bell;
@@ -27,6 +29,7 @@ use std::time::Instant;
 
 use stepcast_core::id::ExecutionId;
 
+pub use self::ahead::Ahead;
 pub use self::along::Along;
 use self::bell::Bell;
 pub use self::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
@@ -156,6 +159,14 @@ impl Log {
             sweeper.look();
         }
         Ok(true)
+    }
+
+    /// Waits until the store itself has everything appended so far: who opens the database beside this process then finds
+    /// it there. As long as the store refuses it, if it does.
+    pub fn flush(&self) {
+        if let Some(writer) = &self.writer {
+            writer.flush();
+        }
     }
 
     /// Waits until everything appended so far is committed, then stops the writer.

@@ -74,6 +74,11 @@ impl Pool {
         self.uncommitted.load(Ordering::Relaxed) < self.limit / 2
     }
 
+    /// Whether so much waits for the store that it should not wait longer.
+    pub(super) fn is_filling(&self) -> bool {
+        self.uncommitted.load(Ordering::Relaxed) > self.limit / 8
+    }
+
     /// Waits for uncommitted bytes to become fewer. Enabled at once: what is told between the call and the first
     /// poll is not missed.
     pub(super) fn room(&self) -> tokio::sync::futures::Notified<'_> {

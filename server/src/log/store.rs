@@ -9,6 +9,7 @@ use serde_json::Value;
 use stepcast_core::id::{ExecutionId, Seq};
 use thiserror::Error;
 
+use super::ahead::Ahead;
 use super::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::record::Record;
 use super::retention::Shrink;
@@ -102,6 +103,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::UnderWay`] where one has not ended.
     fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError>;
+
+    /// Where events are kept until [`Store::commit`] gets them; `None` where an event is to be committed before anybody
+    /// sees it.
+    fn ahead(&self) -> Option<&Ahead> {
+        None
+    }
 
     /// What retention works on; `None` where the store bounds itself.
     fn shrinks(&self) -> Option<&dyn Shrink> {

@@ -54,7 +54,7 @@ async fn rule_5_a_full_log_refuses_producers_serves_readers_and_goes_on_when_the
     );
     assert!(acknowledged > 10);
     // whoever else wants to write is told the same
-    let body = json!({ "definition": { "name": "W", "steps": [{ "id": "w", "type": "set", "config": { "values": { "text": "x".repeat(100_000) } } }], "flow": { "start_at": "w", "paths": [] } } });
+    let body = json!({ "definition": { "name": "W", "steps": [{ "id": "w", "type": "set", "config": { "values": { "text": "x".repeat(2_500_000) } } }], "flow": { "start_at": "w", "paths": [] } } });
     let (status, problem) = server.post("/api/executions", body).await;
     assert_eq!(status, 507, "{problem}");
     let detail = problem["detail"].as_str().unwrap();

@@ -183,6 +183,7 @@ async fn bytes_of_one_execution_are_bounded_while_it_grows() {
     };
     for round in 0..5 {
         fill(&stream, 1000).await;
+        log.flush();
         until(|| bytes().unsigned_abs() <= LIMIT).await;
         assert!(bytes() > 38_000, "no more than needed goes: {}", bytes());
         assert!(earliest(&log, "e") > round * 1000);
@@ -395,6 +396,7 @@ async fn rule_5_between_any_two_steps_of_retention_the_log_is_whole() {
         keys.push(stream.key());
     }
     fill(&live, 2500).await;
+    log.flush();
     let mut trimmed = false;
     let mut steps = 0;
     while !keys.is_empty() {

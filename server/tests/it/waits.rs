@@ -67,6 +67,7 @@ async fn rule_9_a_reader_far_behind_reads_the_log_in_pages_and_joins_the_tail_ag
     )
     .await
     .unwrap();
+    log.flush();
     let held = log.bytes_in_memory();
     let (mut next, mut pages) = (1, 0);
     while behind.after() < EVENTS as u64 {

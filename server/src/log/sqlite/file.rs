@@ -11,7 +11,7 @@ use super::super::archive;
 use super::super::execution::{ExecutionRow, ExecutionStatus};
 use super::super::store::StoreError;
 use super::rows::{SELECT, row_of};
-use super::{BUSY, DATABASE, schema, shrink, sound};
+use super::{BUSY, DATABASE, replay, schema, shrink, sound};
 
 /// The database of a data directory. Nothing in it is changed, and no server is held up.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ impl LogFile {
         connection.busy_timeout(BUSY)?;
         schema::recognise(&connection, &path).map_err(|error| sound::told(error, &path))?;
         schema::is_current(&connection)?;
+        replay::show(&connection, directory)?;
         Ok(Self { connection, path })
     }
 

@@ -8,6 +8,7 @@ mod export;
 mod file;
 mod import;
 mod open;
+mod replay;
 mod reserve;
 mod rows;
 mod schema;
@@ -29,6 +30,7 @@ pub use self::open::{Durability, SqliteOptions};
 use self::reserve::Reserve;
 use self::rows::{SELECT, row_of, signed};
 use self::shrink::Grown;
+use super::ahead::Ahead;
 use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::lock;
 use super::record::Record;
@@ -46,6 +48,8 @@ pub struct SqliteStore {
     /// Locked while this process may write; none where the file system has no locks.
     lock: Mutex<Option<File>>,
     options: SqliteOptions,
+    /// None where a commit waits for the medium.
+    ahead: Option<Ahead>,
     grown: Mutex<Grown>,
     reserve: Reserve,
 }
@@ -72,7 +76,9 @@ impl SqliteStore {
     /// or it was made by a later version.
     pub fn open_with(directory: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let (writer, held, path) = open::open(directory, &options)?;
+        let ahead = (options.durability != Durability::Power).then(|| Ahead::create(directory));
         Ok(Self {
+            ahead: ahead.transpose()?,
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             reserve: Reserve::beside(&path),
@@ -236,6 +242,9 @@ impl Store for SqliteStore {
         if held.is_none() {
             return;
         }
+        if let Some(ahead) = &self.ahead {
+            ahead.close();
+        }
         if let Err(error) = open::note_clean(&lock(&self.writer)) {
             tracing::warn!(%error, "the log could not be closed cleanly; the next start takes it for a loss of power");
         }
@@ -304,6 +313,10 @@ impl Store for SqliteStore {
             self.reserve
                 .with(connection, |connection| shrink::delete(connection, keys))
         })
+    }
+
+    fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_ref()
     }
 
     fn shrinks(&self) -> Option<&dyn Shrink> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::super::store::StoreError;
 use super::reserve::Reserve;
 use super::rows::signed;
-use super::{BUSY, DATABASE, schema, shrink, sound};
+use super::{BUSY, DATABASE, replay, schema, shrink, sound};
 
 /// What an acknowledged event survives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -82,6 +82,7 @@ pub(super) fn open(
     writer.pragma_update(None, "foreign_keys", true)?;
     writer.set_prepared_statement_cache_capacity(STATEMENTS);
     schema::migrate(&mut writer)?;
+    replay::replay(&mut writer, directory, &path)?;
     Reserve::beside(&path).with(&mut writer, |writer| {
         enter_incarnation(writer, options.durability)
     })?;

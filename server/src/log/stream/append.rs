@@ -1,0 +1,255 @@
+//! Adding to a stream: a place for each event, and what makes it visible.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepcast_core::control::EndReason;
+use stepcast_core::event::EventType;
+use stepcast_core::id::{Cursor, Seq};
+
+use super::super::ahead::Kept;
+use super::super::along::Along;
+use super::super::draft_text::DraftText;
+use super::super::execution::Ended;
+use super::super::lock;
+use super::super::record::{Parts, Record};
+use super::super::store::Batch;
+use super::super::writer::Queue;
+use super::{Queued, State, Stream, Tail};
+use crate::clock::unix_millis;
+use crate::context::{Draft, EmitError};
+
+impl Stream {
+    /// Adds an event and gives it its place.
+    ///
+    /// Never waits for a reader: no reader holds anything that this needs. It waits while more than
+    /// [`Budget::uncommitted_bytes`](super::Budget) are on their way to the store, or half of the process's budget; a
+    /// terminal event does not.
+    ///
+    /// # Errors
+    /// [`EmitError::EventType`] for a type that is no word, [`EmitError::Ended`] after the terminal event, [`EmitError::Store`] while the store refuses.
+    pub async fn append(self: &Arc<Self>, draft: &Draft) -> Result<Seq, EmitError> {
+        self.append_all(std::slice::from_ref(draft), Along::default())
+            .await
+    }
+
+    /// Adds all of these events, or none, with what comes along. The place of the last one.
+    ///
+    /// # Errors
+    /// As [`Stream::append`]; [`EmitError::Ended`] too where an event follows a terminal one.
+    pub async fn append_all(
+        self: &Arc<Self>,
+        drafts: &[Draft],
+        along: Along,
+    ) -> Result<Seq, EmitError> {
+        self.append_past(drafts, &[], along).await
+    }
+
+    /// [`Stream::append_all`] of a history that is copied: each event keeps the time at which it happened, in
+    /// milliseconds since 1970. Those without a time happen now.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn append_past(
+        self: &Arc<Self>,
+        drafts: &[Draft],
+        happened: &[u64],
+        along: Along,
+    ) -> Result<Seq, EmitError> {
+        let Some((last, before)) = drafts.split_last() else {
+            return Ok(lock(&self.state).next - 1);
+        };
+        if before.iter().any(|draft| draft.event_type.is_terminal()) {
+            return Err(EmitError::Ended);
+        }
+        let terminal = last.event_type.is_terminal();
+        let texts: Vec<DraftText> = drafts
+            .iter()
+            .map(DraftText::new)
+            .collect::<Result<_, _>>()?;
+        let pool = self.streams.pool();
+        loop {
+            let (room, pool_room) = (self.room.notified(), pool.room());
+            {
+                let mut state = lock(&self.state);
+                if state.ended.is_some() {
+                    return Err(EmitError::Ended);
+                }
+                if let (Some(failure), false) = (&state.failure, terminal) {
+                    return Err(EmitError::Store(failure.clone()));
+                }
+                let fits = state.uncommitted_bytes < state.budget.uncommitted_bytes;
+                if terminal || (fits && pool.has_room()) {
+                    let before = state.next - 1;
+                    let now = unix_millis();
+                    let at = happened.iter().copied().chain(std::iter::repeat(now));
+                    for ((draft, text), at) in drafts.iter().zip(&texts).zip(at) {
+                        self.push(&mut state, draft, text, at);
+                    }
+                    let seq = state.next - 1;
+                    self.hand_over(&mut state, before, along);
+                    drop(state);
+                    self.streams.trim_if_over();
+                    return Ok(seq);
+                }
+            }
+            tokio::select! {
+                () = room => {}
+                () = pool_room => {}
+            }
+        }
+    }
+
+    /// Waits until everything up to `seq` is kept; not where the store acknowledges early.
+    ///
+    /// # Errors
+    /// [`EmitError::Store`] where the store refuses: it is tried again, so the events may be kept all the same.
+    pub async fn settled(&self, seq: Seq) -> Result<(), EmitError> {
+        if self.store.acknowledges_early() {
+            return Ok(());
+        }
+        let mut tail = self.tail.subscribe();
+        loop {
+            let failed = self.room.notified();
+            {
+                let state = lock(&self.state);
+                if state.visible >= seq {
+                    return Ok(());
+                }
+                if let Some(failure) = &state.failure {
+                    return Err(EmitError::Store(failure.clone()));
+                }
+            }
+            tokio::select! {
+                _moved = tail.wait_for(|tail| tail.last_seq >= seq) => {}
+                () = failed => {}
+            }
+        }
+    }
+
+    fn push(&self, state: &mut State, draft: &Draft, text: &DraftText, now: u64) {
+        let parts = Parts {
+            event_type: draft.event_type.as_str(),
+            execution_id: &self.id,
+            step_id: text.step_id(),
+            data: text.data(),
+            metadata: text.metadata(),
+        };
+        let cursor = Cursor {
+            epoch: self.key.epoch,
+            seq: state.next,
+        };
+        let record = Record::assemble(&parts, cursor, now);
+        state.next += 1;
+        let queued = self.queue.is_some();
+        self.streams.pool().appended(record.size(), queued);
+        if queued {
+            state.uncommitted_bytes += record.size();
+        }
+        if draft.event_type.is_terminal() {
+            state.ended = Some(ended_by(draft, now));
+        }
+        state.ring.push(record);
+    }
+
+    /// What was pushed after `before` is kept now, or on its way to be.
+    fn hand_over(self: &Arc<Self>, state: &mut State, before: Seq, along: Along) {
+        let Some(queue) = &self.queue else {
+            return self.keep_in_memory(state, &along);
+        };
+        match self.keep_ahead(state, before, &along, queue) {
+            Kept::No => {
+                state.waiting.push(state.next - 1, along);
+                self.enqueue(state, queue, Queued::Now);
+            }
+            kept @ (Kept::Yes | Kept::Full) => {
+                self.publish(state, state.next - 1);
+                if kept == Kept::Full || self.streams.pool().is_filling() {
+                    queue.hurry();
+                } else if state.uncommitted_bytes > LARGE {
+                    self.enqueue(state, queue, Queued::Now);
+                }
+            }
+        }
+    }
+
+    /// Keeps what was pushed after `before` ahead of the store: what nothing comes along with, where everything before
+    /// it is kept. An end is for the store itself, which tells what has ended.
+    fn keep_ahead(
+        self: &Arc<Self>,
+        state: &mut State,
+        before: Seq,
+        along: &Along,
+        queue: &Arc<Queue>,
+    ) -> Kept {
+        let is_plain = state.visible == before && state.ended.is_none() && along.is_empty();
+        let Some(ahead) = self.store.ahead().filter(|_| is_plain) else {
+            return Kept::No;
+        };
+        // told first: whoever takes the turn after it is kept finds the stream in the queue
+        self.enqueue(state, queue, Queued::Kept);
+        ahead.keep(self.key.key, before + 1, state.ring.after(before))
+    }
+
+    /// The ring is all there is; the store notes the end.
+    fn keep_in_memory(&self, state: &mut State, along: &Along) {
+        let seq = state.next - 1;
+        if let Some(status) = along.status
+            && let Err(error) = self.store.set_status(self.key.key, status, unix_millis())
+        {
+            tracing::error!(execution_id = %self.id, %error, "where an execution stands could not be kept");
+        }
+        if let Some(ended) = &state.ended {
+            let batch = Batch {
+                key: self.key,
+                records: state.ring.last().cloned().into_iter().collect(),
+                ended: Some(ended.clone()),
+                checkpoint: None,
+                producers: Vec::new(),
+                status: None,
+            };
+            if let Err(error) = self.store.commit(&[batch]) {
+                tracing::error!(execution_id = %self.id, %error, "the end of an execution could not be kept");
+            }
+        }
+        self.publish(state, seq);
+        state.stored = seq;
+        let (events, bytes) = (state.budget.events, state.budget.bytes);
+        self.trim_to(state, events, bytes);
+    }
+
+    /// Everything up to `seq` survives the process: it becomes visible.
+    pub(super) fn publish(&self, state: &mut State, seq: Seq) {
+        state.visible = seq;
+        let ended = state
+            .ended
+            .as_ref()
+            .filter(|_| state.visible + 1 == state.next)
+            .map(|ended| ended.reason);
+        self.tail.send_replace(Tail {
+            last_seq: seq,
+            ended,
+        });
+    }
+}
+
+fn ended_by(draft: &Draft, at: u64) -> Ended {
+    if draft.event_type == EventType::PipelineComplete {
+        return Ended {
+            reason: EndReason::Complete,
+            error: None,
+            at,
+        };
+    }
+    let reason = EndReason::of_error(draft.data.get("reason").and_then(Value::as_str));
+    let error = draft
+        .data
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    Ended { reason, error, at }
+}
+
+/// Bytes of one stream past which what is kept ahead is committed at once: more at a time saves little, and where the
+/// store has no room for them, the producer is to learn of it.
+const LARGE: usize = 256 << 10;

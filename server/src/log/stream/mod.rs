@@ -1,0 +1,255 @@
+//! One execution's log while somebody holds it: the ring of its newest events and the tail to wait on.
+
+mod append;
+mod keep;
+mod ring;
+
+use std::sync::{Arc, Mutex};
+
+use stepcast_core::control::EndReason;
+use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
+use tokio::sync::{Notify, watch};
+
+use self::ring::Ring;
+use super::along::Waiting;
+use super::execution::{Ended, ExecutionRow, RowKey};
+use super::lock;
+use super::record::Record;
+use super::store::Store;
+use super::streams::Streams;
+use super::writer::Queue;
+
+/// How much of an execution is held in memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Budget {
+    /// Events in the ring: the pipeline's `buffer_size`.
+    pub events: usize,
+    /// Bytes in the ring.
+    pub bytes: usize,
+    /// Bytes appended that the store has not got yet, past which emitting waits for it.
+    pub uncommitted_bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            events: 1000,
+            bytes: 4 << 20,
+            uncommitted_bytes: 8 << 20,
+        }
+    }
+}
+
+/// How far a stream has come, as its subscribers may know it: events only that survive the process.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tail {
+    /// The last event.
+    pub last_seq: Seq,
+    /// How it ended; nothing follows `last_seq` then.
+    pub ended: Option<EndReason>,
+}
+
+/// One execution's log.
+#[derive(Debug)]
+pub struct Stream {
+    id: ExecutionId,
+    key: RowKey,
+    store: Arc<dyn Store>,
+    queue: Option<Arc<Queue>>,
+    streams: Arc<Streams>,
+    /// A std mutex: nothing is awaited while it is held, and serialising is done before it is taken.
+    state: Mutex<State>,
+    tail: watch::Sender<Tail>,
+    /// Told when fewer bytes wait for the store, or the store works again.
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    budget: Budget,
+    /// Ends with `next - 1`. All that the store has not got is in it.
+    ring: Ring,
+    next: Seq,
+    /// The last event that readers may see.
+    visible: Seq,
+    /// The last event that the store has.
+    stored: Seq,
+    /// Bytes after `stored`.
+    uncommitted_bytes: usize,
+    waiting: Waiting,
+    ended: Option<Ended>,
+    /// Set while the store refuses.
+    failure: Option<String>,
+    last_failure: Option<String>,
+    queued: Queued,
+}
+
+/// Whether the committing thread knows that there is something to commit.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Queued {
+    /// It does not.
+    No,
+    /// It comes to it in its time: everything is kept ahead.
+    Kept,
+    /// It comes to it at once.
+    Now,
+}
+
+impl Stream {
+    pub(super) fn new(
+        row: ExecutionRow,
+        store: Arc<dyn Store>,
+        queue: Option<Arc<Queue>>,
+        streams: Arc<Streams>,
+        budget: Budget,
+    ) -> Self {
+        streams.pool().enter();
+        let ended = row.status.end().map(|reason| Ended {
+            reason,
+            error: row.error,
+            at: row.ended_at.unwrap_or_default(),
+        });
+        let tail = Tail {
+            last_seq: row.last_seq,
+            ended: ended.as_ref().map(|ended| ended.reason),
+        };
+        let state = State {
+            budget,
+            ring: Ring::default(),
+            next: row.last_seq + 1,
+            visible: row.last_seq,
+            stored: row.last_seq,
+            uncommitted_bytes: 0,
+            waiting: Waiting::default(),
+            ended,
+            failure: None,
+            last_failure: None,
+            queued: Queued::No,
+        };
+        let (id, key) = (row.id, row.key);
+        Self {
+            id,
+            key,
+            store,
+            queue,
+            streams,
+            state: Mutex::new(state),
+            tail: watch::Sender::new(tail),
+            room: Notify::new(),
+        }
+    }
+
+    /// Whose log this is.
+    pub fn id(&self) -> &ExecutionId {
+        &self.id
+    }
+
+    /// The log's incarnation.
+    pub fn epoch(&self) -> Epoch {
+        self.key.epoch
+    }
+
+    /// The store's number of the execution.
+    pub fn key(&self) -> i64 {
+        self.key.key
+    }
+
+    /// How far it has come.
+    pub fn tail(&self) -> Tail {
+        *self.tail.borrow()
+    }
+
+    /// How far it has come, to be waited on.
+    pub fn watch(&self) -> watch::Receiver<Tail> {
+        self.tail.subscribe()
+    }
+
+    /// Why the store refused last, if it ever did.
+    pub fn last_failure(&self) -> Option<String> {
+        lock(&self.state).last_failure.clone()
+    }
+
+    /// Whether anything was ever appended, committed or not.
+    pub fn has_begun(&self) -> bool {
+        let state = lock(&self.state);
+        state.next > 1 || state.ended.is_some()
+    }
+
+    /// The last place that was given, committed or not.
+    pub(crate) fn last_given(&self) -> Seq {
+        lock(&self.state).next - 1
+    }
+
+    /// Whether a checkpoint that comes along with events is kept.
+    pub fn keeps_checkpoints(&self) -> bool {
+        !self.store.commits_at_once()
+    }
+
+    /// How it ended, committed or not: nothing can be added any more.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        lock(&self.state).ended.clone()
+    }
+
+    /// Whether producers are told that an event is kept before it is committed.
+    pub(crate) fn settles_early(&self) -> bool {
+        self.store.acknowledges_early()
+    }
+
+    /// Where a subscriber stands that has seen all there is.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let (epoch, seq) = (self.key.epoch, self.tail().last_seq);
+        Cursor { epoch, seq }
+    }
+
+    /// Holds so much of it in memory from the next event on.
+    pub fn set_budget(&self, budget: Budget) {
+        lock(&self.state).budget = budget;
+    }
+
+    /// Lets go of the oldest events past `bytes`; they are read from the store from then on.
+    pub(super) fn trim(&self, bytes: usize) {
+        let mut state = lock(&self.state);
+        self.trim_to(&mut state, usize::MAX, bytes);
+    }
+
+    /// What the store has not got stays, and the newest event.
+    fn trim_to(&self, state: &mut State, events: usize, bytes: usize) {
+        let freed = state.ring.trim(state.stored, events, bytes);
+        self.streams.pool().released(freed);
+    }
+
+    /// The events after `after` that the ring holds and readers may see: `None` where the next one has left it.
+    pub(crate) fn read_ring(
+        &self,
+        after: Seq,
+        max: usize,
+        max_bytes: usize,
+    ) -> Option<Vec<Record>> {
+        let state = lock(&self.state);
+        state.ring.page(after, state.visible, max, max_bytes)
+    }
+
+    /// The first event that the ring holds, or the one to come.
+    pub(super) fn ring_start(&self) -> Seq {
+        let state = lock(&self.state);
+        state.ring.first().unwrap_or(state.next)
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(super) fn row_key(&self) -> RowKey {
+        self.key
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let state = lock(&self.state);
+        self.streams
+            .pool()
+            .leave(state.ring.bytes(), state.uncommitted_bytes);
+        self.streams.gone(&self.id);
+    }
+}
