@@ -287,3 +287,80 @@ const SEGMENT: u64 = 16 << 20;
 
 /// The largest buffer that is kept for the next frame.
 const FRAME_KEPT: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Parts;
+    use super::*;
+    use stepcast_core::id::Cursor;
+
+    fn records(from: Seq, count: u64) -> Vec<Record> {
+        let execution_id = "e".parse().unwrap();
+        let record = |seq| {
+            let parts = Parts {
+                event_type: "step_progress",
+                execution_id: &execution_id,
+                step_id: None,
+                data: "{}",
+                metadata: None,
+            };
+            Record::assemble(&parts, Cursor { epoch: 1, seq }, 1)
+        };
+        (from..from + count).map(record).collect()
+    }
+
+    fn kept(directory: &Path) -> Vec<(i64, Seq, usize)> {
+        let frames = Ahead::read(directory).unwrap();
+        let told = |frame: &Frame| (frame.key, frame.first, frame.events.len());
+        frames.iter().map(told).collect()
+    }
+
+    #[test]
+    fn files_take_turns_and_what_was_released_is_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let ahead = Ahead::create(directory.path()).unwrap();
+        let keep = |key, from, count| {
+            let records = records(from, count);
+            assert_eq!(ahead.keep(key, from, records.iter()), Kept::Yes);
+        };
+        keep(1, 1, 3);
+        keep(2, 1, 1);
+        ahead.turn();
+        keep(1, 4, 1);
+        // not released: it goes on in the same file
+        ahead.turn();
+        keep(1, 5, 2);
+        let all = [(1, 1, 3), (2, 1, 1), (1, 4, 1), (1, 5, 2)];
+        assert_eq!(kept(directory.path()), all, "in the order of their coming");
+        ahead.release();
+        ahead.turn();
+        keep(2, 2, 1);
+        assert_eq!(
+            kept(directory.path()),
+            [(1, 4, 1), (1, 5, 2), (2, 2, 1)],
+            "what is left of the former use is not taken for new"
+        );
+        ahead.close();
+        assert_eq!(ahead.keep(1, 7, records(7, 1).iter()), Kept::No);
+        Ahead::clear(directory.path()).unwrap();
+        assert_eq!(kept(directory.path()), []);
+    }
+
+    #[test]
+    fn a_changed_byte_ends_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let ahead = Ahead::create(directory.path()).unwrap();
+        for seq in 1..=3 {
+            ahead.keep(1, seq, records(seq, 1).iter());
+        }
+        let [path, _] = paths(directory.path());
+        let whole = std::fs::read(&path).unwrap();
+        let frame = whole.len() / 3;
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(kept(directory.path()).len(), at / frame, "byte {at}");
+        }
+    }
+}

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and tells one story"
 )]
 
+mod ahead;
 mod cli;
 mod coalesce;
 mod counted;

@@ -6,6 +6,7 @@
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
@@ -161,16 +162,28 @@ fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// Two processes that write would give one id two meanings: the second is refused. The lock ends with the process.
+/// Two processes that write would give one id two meanings: the second is refused. The lock ends with the process, and
+/// with every program that it was just starting then: those have a copy of the file until they run, and are waited for.
 fn occupy(directory: &Path) -> Result<Option<File>, StoreError> {
     let file = File::create(directory.join("stepcast.lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error.into()),
+    let until = Instant::now() + STARTING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse),
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                return Ok(None);
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
     }
 }
+
+/// How long a program may take from being made to being run.
+const STARTING: Duration = Duration::from_millis(500);
 
 /// What a stream may have uncommitted, and some more.
 const LARGEST_TRANSACTION: u64 = 16 << 20;

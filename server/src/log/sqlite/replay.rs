@@ -30,10 +30,17 @@ pub(super) fn replay(
     Ok(Ahead::clear(directory)?)
 }
 
-/// Shows what is missing as though it were in the database, to a connection that only reads.
+/// Shows what is missing as though it were in the database, to a connection that only reads. Of a database that is
+/// damaged, what is in it can be looked at all the same.
 pub(super) fn show(connection: &Connection, directory: &Path) -> Result<(), StoreError> {
     let frames = Ahead::read(directory)?;
-    let missing = missing(connection, &frames)?;
+    let missing = match missing(connection, &frames) {
+        Ok(missing) => missing,
+        Err(error) => {
+            tracing::debug!(%error, "what was kept ahead of the database is not shown");
+            return Ok(());
+        }
+    };
     if missing.is_empty() {
         return Ok(());
     }

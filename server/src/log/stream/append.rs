@@ -166,15 +166,13 @@ impl Stream {
                 self.publish(state, state.next - 1);
                 if kept == Kept::Full || self.streams.pool().is_filling() {
                     queue.hurry();
-                } else if state.uncommitted_bytes > LARGE {
-                    self.enqueue(state, queue, Queued::Now);
                 }
             }
         }
     }
 
     /// Keeps what was pushed after `before` ahead of the store: what nothing comes along with, where everything before
-    /// it is kept. An end is for the store itself, which tells what has ended.
+    /// it is kept and that is not much. An end is for the store itself, which tells what has ended.
     fn keep_ahead(
         self: &Arc<Self>,
         state: &mut State,
@@ -183,7 +181,8 @@ impl Stream {
         queue: &Arc<Queue>,
     ) -> Kept {
         let is_plain = state.visible == before && state.ended.is_none() && along.is_empty();
-        let Some(ahead) = self.store.ahead().filter(|_| is_plain) else {
+        let is_much = state.uncommitted_bytes > MOST_AHEAD;
+        let Some(ahead) = self.store.ahead().filter(|_| is_plain && !is_much) else {
             return Kept::No;
         };
         // told first: whoever takes the turn after it is kept finds the stream in the queue
@@ -250,6 +249,6 @@ fn ended_by(draft: &Draft, at: u64) -> Ended {
     Ended { reason, error, at }
 }
 
-/// Bytes of one stream past which what is kept ahead is committed at once: more at a time saves little, and where the
-/// store has no room for them, the producer is to learn of it.
-const LARGE: usize = 256 << 10;
+/// Bytes of one stream that are kept ahead: more at a time would save little, and a store that has no room for them says
+/// so to the producer before it has acknowledged more.
+const MOST_AHEAD: usize = 256 << 10;
