@@ -69,7 +69,7 @@ impl Log {
     }
 
     /// A log over `store` that holds at most so many bytes of events in memory, all executions together. What is on
-    /// its way to the store counts, and may be half of it; the newest event of each execution stays in any case.
+    /// its way to the store counts, and may be a quarter of it; the newest event of each execution stays in any case.
     pub fn with_memory_budget(store: Arc<dyn Store>, bytes: usize) -> Self {
         let (bell, streams) = (Arc::new(Bell::default()), Arc::new(Streams::new(bytes)));
         let writer = (!store.commits_at_once()).then(|| Writer::start(store.clone(), bell.clone()));

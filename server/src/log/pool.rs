@@ -46,7 +46,7 @@ impl Pool {
 
     pub(super) fn committed(&self, bytes: usize) {
         let before = self.uncommitted.fetch_sub(bytes, Ordering::Relaxed);
-        if before >= self.limit / 2 {
+        if before >= self.limit / 4 {
             self.room.notify_waiters();
         }
     }
@@ -69,9 +69,10 @@ impl Pool {
         self.limit / 4 * 3 / self.streams.load(Ordering::Relaxed).max(1)
     }
 
-    /// Whether more may be appended before something is committed: at most half of the budget waits for the store.
+    /// Whether more may be appended before something is committed: at most a quarter of the budget waits for the store.
+    /// The rest has room for the shares of all streams.
     pub(super) fn has_room(&self) -> bool {
-        self.uncommitted.load(Ordering::Relaxed) < self.limit / 2
+        self.uncommitted.load(Ordering::Relaxed) < self.limit / 4
     }
 
     /// Whether so much waits for the store that it should not wait longer.

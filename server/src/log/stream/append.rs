@@ -23,7 +23,7 @@ impl Stream {
     /// Adds an event and gives it its place.
     ///
     /// Never waits for a reader: no reader holds anything that this needs. It waits while more than
-    /// [`Budget::uncommitted_bytes`](super::Budget) are on their way to the store, or half of the process's budget; a
+    /// [`Budget::uncommitted_bytes`](super::Budget) are on their way to the store, or a quarter of the process's budget; a
     /// terminal event does not.
     ///
     /// # Errors
