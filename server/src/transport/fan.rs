@@ -118,6 +118,7 @@ impl Fans {
         let mut beats = interval_at(Instant::now() + beat, beat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let mut round = Duration::ZERO;
             let mut seats = tokio::select! {
                 biased;
                 () = self.0.stopping.cancelled() => {
@@ -126,8 +127,10 @@ impl Fans {
                     seats
                 }
                 _moved = tail.changed() => {
-                    let tail = *tail.borrow_and_update();
-                    fan.flush(tail).await
+                    let (begun, tail) = (Instant::now(), *tail.borrow_and_update());
+                    let seats = fan.flush(tail).await;
+                    round = begun.elapsed();
+                    seats
                 }
                 () = fan.behind.notified() => fan.flush(fan.stream.tail()).await,
                 _beat = beats.tick() => {
@@ -139,6 +142,12 @@ impl Fans {
             if seats.taken.is_empty() {
                 seats.closed = true;
                 break;
+            }
+            drop(seats);
+            // While a long round goes on, what answers it comes in parts. Each part would be a round of its own, for
+            // ever: a little later they go out in one.
+            if round >= LONG_ROUND && tail.has_changed().unwrap_or_default() {
+                tokio::time::sleep((round / 4).min(LONGEST_PAUSE)).await;
             }
         }
         let mut fans = lock(&self.0.by_id);
@@ -318,6 +327,12 @@ const BLOCK_BYTES: usize = 128 << 10;
 
 /// Blocks kept for others at the same place; nearly all readers are at one.
 const BLOCKS: usize = 64;
+
+/// A round of writes that takes so long is worth waiting for more to write.
+const LONG_ROUND: Duration = Duration::from_millis(4);
+
+/// The longest that a fan waits for more.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sockets written to before other tasks have their turn.
 const WRITES_BETWEEN_YIELDS: usize = 128;
