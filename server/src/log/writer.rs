@@ -261,7 +261,7 @@ fn commit(store: &Arc<dyn Store>, work: &[(Arc<Stream>, Batch)]) -> Result<(), S
 }
 
 /// How long what is kept ahead gathers: a page of the database is written once for all events that come to it meanwhile.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a store that refuses is left alone.
 const RETRY: Duration = Duration::from_millis(250);
