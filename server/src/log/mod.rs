@@ -103,6 +103,7 @@ impl Log {
     /// # Errors
     /// [`StoreError::Exists`] where the id is taken.
     pub fn create(&self, new: &NewExecution, budget: Budget) -> Result<Arc<Stream>, StoreError> {
+        let trims = self.streams.trims();
         let created = self.store.create(new)?;
         let mut open = self.streams.lock();
         let known = open.get(&new.id);
@@ -112,7 +113,7 @@ impl Log {
             return Ok(stream);
         }
         let row = self.store.find(&new.id)?.unwrap_or(created);
-        let stream = self.stream(row, budget);
+        let stream = self.stream(row, trims, budget);
         open.insert(&stream);
         Ok(stream)
     }
@@ -126,11 +127,12 @@ impl Log {
         if let Some(stream) = open.get(id) {
             return Ok(Some(stream));
         }
+        let trims = self.streams.trims();
         // Read under the lock: a stream that came and went after an earlier read would make the row a stale one.
         let Some(row) = self.store.find(id)? else {
             return Ok(None);
         };
-        let stream = self.stream(row, Budget::default());
+        let stream = self.stream(row, trims, Budget::default());
         open.insert(&stream);
         Ok(Some(stream))
     }
@@ -202,10 +204,12 @@ impl Log {
         self.streams.pool().held()
     }
 
-    fn stream(&self, row: ExecutionRow, budget: Budget) -> Arc<Stream> {
+    /// The stream of this row, which was read after so many trims.
+    fn stream(&self, row: ExecutionRow, trims: u64, budget: Budget) -> Arc<Stream> {
         let queue = self.writer.as_ref().map(Writer::queue);
         let streams = self.streams.clone();
-        let stream = Arc::new(Stream::new(row, self.store.clone(), queue, streams, budget));
+        let store = self.store.clone();
+        let stream = Arc::new(Stream::new(row, trims, store, queue, streams, budget));
         if self.store.commits_at_once() {
             let mut kept = lock(&self.kept);
             kept.push_back(stream.clone());

@@ -255,7 +255,11 @@ impl Sweep {
         }
         let mut done = extent.first == 0 || through < extent.first;
         while !done {
-            let trimmed = self.step(|| store.trim(key, through))?;
+            let trimmed = self.step(|| {
+                let trimmed = store.trim(key, through);
+                self.streams.trimmed();
+                trimmed
+            })?;
             size = size.saturating_sub(trimmed.bytes);
             done = trimmed.done;
         }

@@ -1,7 +1,7 @@
 //! The streams that somebody holds, and the budget they share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use stepcast_core::id::ExecutionId;
@@ -16,6 +16,8 @@ pub(super) struct Streams {
     by_id: Mutex<HashMap<ExecutionId, Weak<Stream>>>,
     pool: Pool,
     trimming: AtomicBool,
+    /// How often the store has let go of events.
+    trims: AtomicU64,
 }
 
 /// The streams, held still.
@@ -28,6 +30,7 @@ impl Streams {
             by_id: Mutex::default(),
             pool: Pool::new(memory_budget),
             trimming: AtomicBool::new(false),
+            trims: AtomicU64::new(0),
         }
     }
 
@@ -37,6 +40,16 @@ impl Streams {
 
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// The store has let go of the oldest events of some execution.
+    pub(super) fn trimmed(&self) {
+        self.trims.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often it has.
+    pub(super) fn trims(&self) -> u64 {
+        self.trims.load(Ordering::Acquire)
     }
 
     /// A stream has been let go of. Where the list is in use, the next sweep sees to it.

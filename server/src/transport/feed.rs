@@ -210,9 +210,9 @@ impl Feed {
             .executions
             .log()
             .open(&execution_id)
-            .and_then(|stream| Ok(stream.zip(self.executions.find(&execution_id)?)));
+            .and_then(|stream| stream.map(|stream| Ok((stream.earliest()?, stream))).transpose());
         let input = match found {
-            Ok(Some((stream, row))) => {
+            Ok(Some((earliest, stream))) => {
                 let (epoch, told) = (stream.epoch(), stream.tail());
                 self.open.insert(
                     execution_id.clone(),
@@ -224,7 +224,7 @@ impl Feed {
                 Input::Opened {
                     execution_id,
                     epoch,
-                    earliest: row.earliest,
+                    earliest,
                     last_seq: told.last_seq,
                 }
             }

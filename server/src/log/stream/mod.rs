@@ -15,7 +15,7 @@ use super::along::Waiting;
 use super::execution::{Ended, ExecutionRow, RowKey};
 use super::lock;
 use super::record::Record;
-use super::store::Store;
+use super::store::{Store, StoreError};
 use super::streams::Streams;
 use super::writer::Queue;
 
@@ -60,6 +60,8 @@ pub struct Stream {
     /// A std mutex: nothing is awaited while it is held, and serialising is done before it is taken.
     state: Mutex<State>,
     tail: watch::Sender<Tail>,
+    /// The first event that the store has, and after how many trims it had it.
+    earliest: Mutex<(Seq, u64)>,
     /// Told when fewer bytes wait for the store, or the store works again.
     room: Notify,
 }
@@ -98,6 +100,7 @@ enum Queued {
 impl Stream {
     pub(super) fn new(
         row: ExecutionRow,
+        trims: u64,
         store: Arc<dyn Store>,
         queue: Option<Arc<Queue>>,
         streams: Arc<Streams>,
@@ -126,6 +129,8 @@ impl Stream {
             last_failure: None,
             queued: Queued::No,
         };
+        // a trim meanwhile makes it out of date from the start
+        let earliest = Mutex::new((row.earliest, trims));
         let (id, key) = (row.id, row.key);
         Self {
             id,
@@ -135,6 +140,7 @@ impl Stream {
             streams,
             state: Mutex::new(state),
             tail: watch::Sender::new(tail),
+            earliest,
             room: Notify::new(),
         }
     }
@@ -162,6 +168,28 @@ impl Stream {
     /// How far it has come, to be waited on.
     pub fn watch(&self) -> watch::Receiver<Tail> {
         self.tail.subscribe()
+    }
+
+    /// The first event that can be read; one after the tail where there is none. The store is asked only where it has
+    /// let go of something since.
+    ///
+    /// # Errors
+    /// Where the store fails, or the execution is gone.
+    pub fn earliest(&self) -> Result<Seq, StoreError> {
+        if self.store.commits_at_once() {
+            return Ok(self.ring_start());
+        }
+        let (known, at) = *lock(&self.earliest);
+        // taken before the store is asked: a trim meanwhile is seen at the next call
+        let trims = self.streams.trims();
+        if at == trims {
+            return Ok(known);
+        }
+        let row = self.store.find(&self.id)?;
+        let row = row.filter(|row| row.key == self.key);
+        let earliest = row.ok_or(StoreError::Gone)?.earliest;
+        *lock(&self.earliest) = (earliest, trims);
+        Ok(earliest)
     }
 
     /// Why the store refused last, if it ever did.
