@@ -210,7 +210,11 @@ impl Feed {
             .executions
             .log()
             .open(&execution_id)
-            .and_then(|stream| stream.map(|stream| Ok((stream.earliest()?, stream))).transpose());
+            .and_then(|stream| {
+                stream
+                    .map(|stream| Ok((stream.earliest()?, stream)))
+                    .transpose()
+            });
         let input = match found {
             Ok(Some((earliest, stream))) => {
                 let (epoch, told) = (stream.epoch(), stream.tail());

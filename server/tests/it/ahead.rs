@@ -150,7 +150,7 @@ async fn an_end_is_in_the_database_before_anybody_sees_it() {
     let database = Connection::open(directory.path().join("stepcast.db")).unwrap();
     let found: (String, i64) = database
         .query_row(
-            "SELECT status, (SELECT count(*) FROM events) FROM executions",
+            "SELECT status, (SELECT sum(seq - first + 1) FROM events) FROM executions",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

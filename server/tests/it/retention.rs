@@ -391,7 +391,7 @@ async fn rule_5_between_any_two_steps_of_retention_the_log_is_whole() {
     let mut keys = Vec::new();
     for n in 0..3 {
         let stream = create(&log, &format!("e{n}"));
-        fill(&stream, 1500).await;
+        fill(&stream, 20_000).await;
         end(&stream).await;
         keys.push(stream.key());
     }

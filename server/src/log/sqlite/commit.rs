@@ -1,13 +1,12 @@
 //! One transaction of the log's writer.
 
-use rusqlite::{
-    CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use stepcast_core::control::EndReason;
 use stepcast_core::id::ExecutionId;
 
 use super::super::execution::{Ended, ExecutionRow, ExecutionStatus, NewExecution, RowKey};
 use super::super::store::{Batch, Checkpoint, StoreError};
+use super::block::Blocks;
 use super::rows::signed;
 
 /// Makes an execution known.
@@ -48,11 +47,13 @@ pub(super) fn create(
 pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
-        let mut insert = transaction
-            .prepare_cached("INSERT INTO events (execution, seq, json) VALUES (?1, ?2, ?3)")?;
+        let mut blocks = Blocks::new(&transaction)?;
         for batch in batches {
             let key = batch.key.key;
-            insert_events(&mut insert, batch)?;
+            for record in &batch.records {
+                blocks.push(key, record.seq(), record.json().as_bytes())?;
+            }
+            blocks.flush()?;
             if let Some(checkpoint) = &batch.checkpoint {
                 keep_checkpoint(&transaction, key, checkpoint)?;
             }
@@ -77,17 +78,6 @@ pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(
         }
     }
     transaction.commit()?;
-    Ok(())
-}
-
-fn insert_events(insert: &mut CachedStatement<'_>, batch: &Batch) -> Result<(), StoreError> {
-    for record in &batch.records {
-        insert.execute(params![
-            batch.key.key,
-            signed(record.seq()),
-            record.json().as_bytes()
-        ])?;
-    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use stepcast_core::id::Seq;
 use super::super::archive::{self, Header, Mark, Saved, VERSION};
 use super::super::execution::ExecutionRow;
 use super::super::store::StoreError;
+use super::block::{BLOCK, Block};
 use super::file::LogFile;
 use super::rows::signed;
 
@@ -111,58 +112,60 @@ impl LogFile {
     fn all(&self, row: &ExecutionRow, out: &mut dyn Write) -> Result<Exported, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT seq, json FROM events WHERE execution = ?1 ORDER BY seq")?;
+            .prepare_cached(&format!("{BLOCK} WHERE execution = ?1 ORDER BY seq"))?;
         let mut rows = statement.query([row.key.key])?;
         let (mut events, mut next) = (0, row.earliest);
         while let Some(found) = rows.next()? {
-            let seq = found.get::<_, i64>(0)?.unsigned_abs();
-            let json = found.get_ref(1)?.as_bytes().map_err(damaged)?;
-            if seq != next {
+            let block = Block::of(found)?;
+            if block.first != next {
                 return Err(damaged(format!("event {next} of {} is missing", row.id)));
             }
-            archive::event(json, &row.id, seq).map_err(damaged)?;
-            out.write_all(json)?;
-            out.write_all(b"\n")?;
-            (events, next) = (events + 1, seq + 1);
+            for (seq, json) in block.events(0) {
+                archive::event(json, &row.id, seq).map_err(damaged)?;
+                out.write_all(json)?;
+                out.write_all(b"\n")?;
+                (events, next) = (events + 1, seq + 1);
+            }
         }
         Ok(Exported { events, lost: 0 })
     }
 
-    /// Event by event: a page that is damaged costs only what is on it.
+    /// Row by row: a page that is damaged costs only what is on it.
     fn readable(&self, row: &ExecutionRow, out: &mut dyn Write) -> Result<Exported, StoreError> {
         let key = row.key.key;
         let bound = |which: &str| -> Option<Seq> {
-            let query = format!("SELECT {which}(seq) FROM events WHERE execution = ?1");
+            let query = format!("SELECT {which} FROM events WHERE execution = ?1");
             let found: rusqlite::Result<Option<i64>> =
                 self.connection.query_row(&query, [key], |row| row.get(0));
             found.ok().map(|seq| seq.unwrap_or_default().unsigned_abs())
         };
-        let first = bound("min").unwrap_or(1).max(1);
-        let last = bound("max");
+        let first = bound("min(first)").unwrap_or(1).max(1);
+        let last = bound("max(seq)");
         let mut statement = self
             .connection
-            .prepare_cached("SELECT json FROM events WHERE execution = ?1 AND seq = ?2")?;
-        let (mut exported, mut missed) = (Exported::default(), 0);
+            .prepare_cached(&format!("{BLOCK} WHERE execution = ?1 AND seq = ?2"))?;
+        let (mut exported, mut due) = (Exported::default(), first);
         for seq in first.. {
-            if last.map_or(missed >= MISSED, |last| seq > last) {
+            if last.map_or(seq - due >= MISSED, |last| seq > last) {
                 break;
             }
-            let json: rusqlite::Result<Vec<u8>> =
-                statement.query_row(params![key, signed(seq)], |row| row.get(0));
-            let whole = json
-                .ok()
-                .filter(|json| archive::event(json, &row.id, seq).is_ok());
-            let Some(json) = whole else {
-                missed += 1;
+            let mut rows = statement.query(params![key, signed(seq)])?;
+            let Some(block) = rows.next().ok().flatten().map(Block::of) else {
                 continue;
             };
-            out.write_all(&json)?;
-            out.write_all(b"\n")?;
-            exported.events += 1;
-            exported.lost += std::mem::take(&mut missed);
+            let before = due - 1;
+            for (seq, json) in block.into_iter().flat_map(|block| block.events(before)) {
+                if archive::event(json, &row.id, seq).is_ok() {
+                    out.write_all(json)?;
+                    out.write_all(b"\n")?;
+                    exported.events += 1;
+                    exported.lost += seq - due;
+                    due = seq + 1;
+                }
+            }
         }
-        if last.is_some() {
-            exported.lost += missed;
+        if let Some(last) = last {
+            exported.lost += (last + 1).saturating_sub(due);
         }
         Ok(exported)
     }

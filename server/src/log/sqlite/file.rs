@@ -10,6 +10,7 @@ use stepcast_core::id::ExecutionId;
 use super::super::archive;
 use super::super::execution::{ExecutionRow, ExecutionStatus};
 use super::super::store::StoreError;
+use super::block::{BLOCK, Block};
 use super::rows::{SELECT, row_of};
 use super::{BUSY, DATABASE, replay, schema, shrink, sound};
 
@@ -136,7 +137,7 @@ impl LogFile {
     fn row_without_events(&self, key: i64) -> Result<Option<ExecutionRow>, StoreError> {
         let select = format!("{SELECT} WHERE key = ?1").replace(
             "FROM events WHERE execution = key",
-            "FROM (SELECT NULL AS seq)",
+            "FROM (SELECT NULL AS seq, NULL AS first)",
         );
         let mut statement = self.connection.prepare_cached(&select)?;
         let mut rows = statement.query_map([key], row_of)?;
@@ -213,7 +214,8 @@ impl LogFile {
         let (events, bytes): (i64, i64) = self
             .connection
             .prepare_cached(
-                "SELECT count(*), coalesce(sum(length(json)), 0) FROM events WHERE execution = ?1",
+                "SELECT coalesce(sum(seq - first + 1), 0), coalesce(sum(length(json) - seq + first), 0)
+                 FROM events WHERE execution = ?1",
             )?
             .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Some(Sized {
@@ -266,7 +268,7 @@ impl LogFile {
     }
 
     fn holes(&self, tell: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
-        let mut holes = self.connection.prepare(sound::HOLES)?;
+        let mut holes = self.connection.prepare(&sound::holes(&self.connection)?)?;
         let mut rows = holes.query([])?;
         while let Some(row) = rows.next()? {
             tell(&sound::hole(row)?);
@@ -279,24 +281,24 @@ impl LogFile {
         row: &ExecutionRow,
         tell: &mut dyn FnMut(&str),
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, json FROM events WHERE execution = ?1 AND seq <= ?2 ORDER BY seq",
-        )?;
+        let mut statement = self.connection.prepare_cached(&format!(
+            "{BLOCK} WHERE execution = ?1 AND seq <= ?2 ORDER BY seq"
+        ))?;
         let last = super::rows::signed(row.last_seq);
         let mut rows = statement.query(params![row.key.key, last])?;
         let mut end = false;
         while let Some(found) = rows.next()? {
-            let seq = found.get::<_, i64>(0)?.unsigned_abs();
-            let json = found.get_ref(1)?.as_bytes().unwrap_or_default();
-            match archive::event(json, &row.id, seq) {
-                Ok(event) if end => {
-                    tell(&format!(
-                        "execution {}: event {} follows its end",
-                        row.id, event.seq
-                    ));
+            for (seq, json) in Block::of(found)?.events(0) {
+                match archive::event(json, &row.id, seq) {
+                    Ok(event) if end => {
+                        tell(&format!(
+                            "execution {}: event {} follows its end",
+                            row.id, event.seq
+                        ));
+                    }
+                    Ok(event) => end = event.event_type.is_terminal(),
+                    Err(finding) => tell(&format!("execution {}: {finding}", row.id)),
                 }
-                Ok(event) => end = event.event_type.is_terminal(),
-                Err(finding) => tell(&format!("execution {}: {finding}", row.id)),
             }
         }
         if end != row.status.end().is_some() {

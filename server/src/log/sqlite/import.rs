@@ -12,6 +12,7 @@ use super::super::archive::{self, HEADER, Header, VERSION};
 use super::super::record::{Parts, Record};
 use super::super::store::StoreError;
 use super::SqliteStore;
+use super::block::Blocks;
 use super::rows::signed;
 use crate::clock::unix_millis;
 
@@ -147,11 +148,13 @@ fn one(
         return Ok(());
     };
     let mut taken = Taken::default();
+    let mut blocks = Blocks::new(&transaction)?;
     let at = lines.number;
     lines.next()?;
     while lines.is_event() {
         event(
             &transaction,
+            &mut blocks,
             key,
             header,
             lines,
@@ -164,9 +167,11 @@ fn one(
         whole(header, &taken).map_err(|what| StoreError::Line { line: at, what })?;
     }
     if taken.end.is_none() {
-        interrupt(&transaction, key, header, &mut taken)?;
+        interrupt(&transaction, &mut blocks, key, header, &mut taken)?;
         imported.ended += 1;
     }
+    blocks.flush()?;
+    drop(blocks);
     transaction.commit()?;
     imported.executions += 1;
     imported.events += taken.events;
@@ -247,6 +252,7 @@ fn enter(transaction: &Transaction<'_>, header: &Header) -> Result<Option<i64>, 
 /// The event at hand.
 fn event(
     transaction: &Transaction<'_>,
+    blocks: &mut Blocks<'_>,
     key: i64,
     header: &Header,
     lines: &Lines<'_>,
@@ -274,12 +280,11 @@ fn event(
                 "event {seq} is where event {due} is due; --salvaged takes what follows the last hole"
             )));
         }
+        blocks.forget();
         transaction.execute("DELETE FROM events WHERE execution = ?1", [key])?;
         imported.left_out += std::mem::take(&mut taken.events);
     }
-    transaction
-        .prepare_cached("INSERT INTO events (execution, seq, json) VALUES (?1, ?2, ?3)")?
-        .execute(params![key, signed(seq), lines.line.as_bytes()])?;
+    blocks.push(key, seq, lines.line.as_bytes())?;
     taken.events += 1;
     taken.last = seq;
     if parsed.event_type.is_terminal() {
@@ -291,6 +296,7 @@ fn event(
 /// What was under way elsewhere is not under way here.
 fn interrupt(
     transaction: &Transaction<'_>,
+    blocks: &mut Blocks<'_>,
     key: i64,
     header: &Header,
     taken: &mut Taken,
@@ -309,10 +315,7 @@ fn interrupt(
     };
     let (seq, now) = (taken.last + 1, unix_millis());
     let record = Record::assemble(&parts, Cursor { epoch: 0, seq }, now);
-    transaction.execute(
-        "INSERT INTO events (execution, seq, json) VALUES (?1, ?2, ?3)",
-        params![key, signed(seq), record.json().as_bytes()],
-    )?;
+    blocks.push(key, seq, record.json().as_bytes())?;
     transaction.execute(
         "UPDATE executions SET status = 'interrupted', error = ?2, ended_at = ?3 WHERE key = ?1",
         params![key, message, signed(now)],

@@ -3,6 +3,7 @@
 //! WAL mode: readers never wait for the writer. A committed transaction is in the operating system's hands
 //! and survives the process; [`Durability::Power`] also waits until it is on the medium.
 
+mod block;
 mod commit;
 mod export;
 mod file;
@@ -23,6 +24,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use stepcast_core::id::{ExecutionId, Seq};
 
+use self::block::{BLOCK, Block};
 pub use self::export::Exported;
 pub use self::file::{LogFile, LogStats, Sized};
 pub use self::import::{ImportOptions, Imported};
@@ -185,20 +187,33 @@ impl Store for SqliteStore {
         max_bytes: usize,
     ) -> Result<Vec<Record>, StoreError> {
         self.reading(|connection| {
-            let mut statement = connection.prepare_cached("SELECT seq, json FROM events WHERE execution = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
-            let limit = i64::try_from(max).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![row.key, signed(after), limit])?;
+            let mut statement = connection.prepare_cached(&format!(
+                "{BLOCK} WHERE execution = ?1 AND seq > ?2 ORDER BY seq"
+            ))?;
+            let mut rows = statement.query(params![row.key, signed(after)])?;
             let (mut page, mut last) = (StoredPage::new(row.epoch), None);
-            while let Some(found) = rows.next()? {
-                let seq: i64 = found.get(0)?;
-                let json = found.get_ref(1)?.as_bytes().map_err(|error| StoreError::Damaged(error.to_string()))?;
-                sound::follows(connection, row.key, last.unwrap_or(after), seq, last.is_none())?;
-                if page.size() + json.len() > max_bytes && !page.is_empty() {
-                    break;
+            'page: while let Some(found) = rows.next()? {
+                let block = Block::of(found)?;
+                sound::follows(
+                    connection,
+                    row.key,
+                    last.unwrap_or(after),
+                    block.first,
+                    last.is_none(),
+                )?;
+                for (seq, json) in block.events(after) {
+                    let over = page.size() + json.len() > max_bytes && !page.is_empty();
+                    if over || page.len() >= max {
+                        break 'page;
+                    }
+                    page.push(seq, json).ok_or_else(|| {
+                        StoreError::Damaged(format!(
+                            "event {seq} of execution {} is no event",
+                            row.key
+                        ))
+                    })?;
                 }
-                last = Some(seq.unsigned_abs());
-                page.push(seq.unsigned_abs(), json)
-                    .ok_or_else(|| StoreError::Damaged(format!("event {seq} of execution {} is no event", row.key)))?;
+                last = Some(block.last);
             }
             Ok(page.finish())
         })

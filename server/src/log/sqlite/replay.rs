@@ -9,6 +9,7 @@ use stepcast_core::id::Seq;
 
 use super::super::ahead::{Ahead, Frame};
 use super::super::store::StoreError;
+use super::block::Blocks;
 use super::reserve::Reserve;
 use super::rows::signed;
 
@@ -45,7 +46,7 @@ pub(super) fn show(connection: &Connection, directory: &Path) -> Result<(), Stor
         return Ok(());
     }
     connection.execute_batch(OVERLAY)?;
-    let mut insert = connection.prepare("INSERT INTO ahead VALUES (?1, ?2, ?3)")?;
+    let mut insert = connection.prepare("INSERT INTO ahead VALUES (?1, ?2, ?2, ?3)")?;
     for (key, seq, json) in missing {
         insert.execute(params![key, signed(seq), json])?;
     }
@@ -56,11 +57,11 @@ fn add(connection: &mut Connection, frames: &[Frame]) -> Result<usize, StoreErro
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let missing = missing(&transaction, frames)?;
     {
-        let mut insert = transaction
-            .prepare_cached("INSERT INTO events (execution, seq, json) VALUES (?1, ?2, ?3)")?;
+        let mut blocks = Blocks::new(&transaction)?;
         for (key, seq, json) in &missing {
-            insert.execute(params![key, signed(*seq), json])?;
+            blocks.push(*key, *seq, json)?;
         }
+        blocks.flush()?;
     }
     transaction.commit()?;
     Ok(missing.len())
@@ -130,11 +131,11 @@ fn is_of(json: &[u8], id: &str) -> bool {
 
 /// A view in place of the table: the database may get meanwhile what is shown beside it.
 const OVERLAY: &str = "
-CREATE TEMP TABLE ahead (execution INTEGER NOT NULL, seq INTEGER NOT NULL, json BLOB NOT NULL,
-    PRIMARY KEY (execution, seq)) STRICT, WITHOUT ROWID;
+CREATE TEMP TABLE ahead (execution INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL,
+    json BLOB NOT NULL, PRIMARY KEY (execution, seq)) STRICT, WITHOUT ROWID;
 CREATE TEMP VIEW events AS
-    SELECT execution, seq, json FROM main.events
+    SELECT execution, seq, first, json FROM main.events
     UNION ALL
-    SELECT execution, seq, json FROM ahead AS kept WHERE seq >
+    SELECT execution, seq, first, json FROM ahead AS kept WHERE seq >
         coalesce((SELECT max(seq) FROM main.events WHERE main.events.execution = kept.execution), 0);
 ";

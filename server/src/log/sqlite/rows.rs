@@ -47,6 +47,6 @@ pub(super) fn signed(value: u64) -> i64 {
 }
 
 pub(super) const SELECT: &str = "SELECT key, id, epoch, pipeline, status, error, created_at, started_at, ended_at,
-    coalesce((SELECT min(seq) FROM events WHERE execution = key), 1), coalesce((SELECT max(seq) FROM events WHERE execution = key), 0),
+    coalesce((SELECT first FROM events WHERE execution = key ORDER BY seq LIMIT 1), 1), coalesce((SELECT max(seq) FROM events WHERE execution = key), 0),
     lease_ms, resumed_from
     FROM executions";

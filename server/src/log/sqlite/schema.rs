@@ -54,7 +54,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// What leads from each version to the next; the first from an empty file.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE executions (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -105,5 +105,17 @@ CREATE TABLE producers (
     seq INTEGER NOT NULL,
     PRIMARY KEY (execution, producer)
 ) STRICT, WITHOUT ROWID;
+",
+    "
+ALTER TABLE events RENAME TO single_events;
+CREATE TABLE events (
+    execution INTEGER NOT NULL REFERENCES executions (key) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    json BLOB NOT NULL,
+    PRIMARY KEY (execution, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO events SELECT execution, seq, seq, json FROM single_events;
+DROP TABLE single_events;
 ",
 ];

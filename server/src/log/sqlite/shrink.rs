@@ -13,6 +13,7 @@ use super::super::lock;
 use super::super::retention::{Extent, Old, Shrink, Trimmed};
 use super::super::store::StoreError;
 use super::SqliteStore;
+use super::block;
 use super::rows::signed;
 
 /// Executions that have grown since somebody asked; not noted before somebody does.
@@ -99,7 +100,7 @@ impl Shrink for SqliteStore {
         self.reading(|connection| {
             let found: Option<(i64, i64, bool)> = connection
                 .prepare_cached(
-                    "SELECT coalesce((SELECT min(seq) FROM events WHERE execution = key), 0),
+                    "SELECT coalesce((SELECT first FROM events WHERE execution = key ORDER BY seq LIMIT 1), 0),
                      coalesce((SELECT max(seq) FROM events WHERE execution = key), 0), ended_at IS NOT NULL
                      FROM executions WHERE key = ?1",
                 )?
@@ -129,17 +130,18 @@ impl Shrink for SqliteStore {
 
     fn through(&self, key: i64, bytes: u64) -> Result<Seq, StoreError> {
         self.reading(|connection| {
-            let mut statement = connection.prepare_cached(
+            let mut sizes = connection.prepare_cached(
                 "SELECT seq, length(json) FROM events WHERE execution = ?1 ORDER BY seq",
             )?;
-            let mut rows = statement.query([key])?;
+            let mut rows = sizes.query([key])?;
             let (mut through, mut sum) = (0, 0);
             while let Some(row) = rows.next()? {
-                if sum >= bytes {
-                    break;
+                let (last, size): (i64, i64) = (row.get(0)?, row.get(1)?);
+                if sum + size.unsigned_abs() >= bytes {
+                    return block::through(connection, key, last, bytes - sum);
                 }
-                through = row.get::<_, i64>(0)?.unsigned_abs();
-                sum += row.get::<_, i64>(1)?.unsigned_abs();
+                through = last.unsigned_abs();
+                sum += size.unsigned_abs();
             }
             Ok(through)
         })
@@ -182,6 +184,9 @@ fn trim(connection: &mut Connection, key: i64, through: Seq) -> Result<Trimmed, 
     let through = signed(through).min(newest.unwrap_or(1) - 1);
     let mut room = Room::new();
     let done = delete_rows(&transaction, &EVENTS, key, through, &mut room)?;
+    if done {
+        room.taken += block::cut(&transaction, key, through.unsigned_abs())?;
+    }
     transaction.commit()?;
     Ok(Trimmed {
         bytes: room.taken,

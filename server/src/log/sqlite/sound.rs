@@ -63,15 +63,15 @@ fn first_flaw(connection: &Connection) -> Result<Option<String>, StoreError> {
     if tables == 0 {
         return Ok(None);
     }
-    let mut holes = connection.prepare(HOLES)?;
-    let mut holes = holes.query([])?;
-    Ok(match holes.next()? {
+    let mut found = connection.prepare(&holes(connection)?)?;
+    let mut found = found.query([])?;
+    Ok(match found.next()? {
         Some(row) => Some(hole(row)?),
         None => None,
     })
 }
 
-/// What a row of [`HOLES`] says.
+/// What a row of [`holes`] says.
 pub(super) fn hole(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
     let (id, count, first, last): (Option<String>, i64, i64, i64) =
         (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
@@ -81,17 +81,18 @@ pub(super) fn hole(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
     })
 }
 
-/// Whether an event read is the one after `before`. Retention takes the oldest only: the first event of a page may
-/// come later where there is none before it; all else that is missing is damage, and no gap to announce.
+/// Whether a row that begins with `first` goes on after `before`; the first row of a page may begin earlier. Retention
+/// takes the oldest only: the first may also begin later where there is none before it; all else that is missing is
+/// damage, and no gap to announce.
 pub(super) fn follows(
     connection: &Connection,
     key: i64,
     before: Seq,
-    seq: i64,
+    first: Seq,
     is_first: bool,
 ) -> Result<(), StoreError> {
-    let due = signed(before + 1);
-    if seq == due {
+    let due = before + 1;
+    if first == due || (is_first && first < due) {
         return Ok(());
     }
     let older = "SELECT EXISTS (SELECT 1 FROM events WHERE execution = ?1 AND seq <= ?2)";
@@ -129,7 +130,19 @@ fn unsound(path: &Path, finding: impl Into<String>) -> StoreError {
     }
 }
 
-/// Executions whose events are not one after the other, and events of no execution.
-pub(super) const HOLES: &str = "SELECT id, n, first, last FROM
-    (SELECT execution, count(*) AS n, min(seq) AS first, max(seq) AS last FROM events GROUP BY execution)
-    LEFT JOIN executions ON key = execution WHERE id IS NULL OR n <> last - first + 1";
+/// Selects the executions whose events are not one after the other, and events of no execution. A database of an earlier
+/// version, looked at before it is brought up to date, has one event in each row.
+pub(super) fn holes(connection: &Connection) -> Result<String, StoreError> {
+    let has_first =
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('events') WHERE name = 'first')";
+    let first = match connection.query_row(has_first, [], |row| row.get(0))? {
+        true => "first",
+        false => "seq",
+    };
+    Ok(format!(
+        "SELECT id, n, first, last FROM
+         (SELECT execution, sum(seq - {first} + 1) AS n, min({first}) AS first, max(seq) AS last
+          FROM events GROUP BY execution)
+         LEFT JOIN executions ON key = execution WHERE id IS NULL OR n <> last - first + 1"
+    ))
+}
