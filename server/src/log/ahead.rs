@@ -220,7 +220,7 @@ fn encode<'a>(
     frame.extend_from_slice(&key.to_le_bytes());
     frame.extend_from_slice(&first.to_le_bytes());
     for record in records {
-        let json = record.json().as_bytes();
+        let json = record.json_slice();
         let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
         frame.extend_from_slice(&length.to_le_bytes());
         frame.extend_from_slice(json);

@@ -160,6 +160,11 @@ impl Record {
         self.text(&self.layout.json)
     }
 
+    /// The same, as the store and the sockets take it: nothing is looked at.
+    pub(crate) fn json_slice(&self) -> &[u8] {
+        self.frame.get(self.layout.json.clone()).unwrap_or_default()
+    }
+
     /// The same, sharing the bytes.
     pub fn json_bytes(&self) -> Bytes {
         self.frame.slice(self.layout.json.clone())

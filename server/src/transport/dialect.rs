@@ -99,7 +99,7 @@ impl Dialect {
 
     fn event(self, record: &Record, out: &mut BytesMut) {
         let Self::Sse { format, .. } = self else {
-            return frame::write(out, Opcode::Text, record.json().as_bytes());
+            return frame::write(out, Opcode::Text, record.json_slice());
         };
         if format == Format::Full {
             return out.put_slice(&record.sse_bytes());

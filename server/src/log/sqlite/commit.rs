@@ -51,7 +51,7 @@ pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(
         for batch in batches {
             let key = batch.key.key;
             for record in &batch.records {
-                blocks.push(key, record.seq(), record.json().as_bytes())?;
+                blocks.push(key, record.seq(), record.json_slice())?;
             }
             blocks.flush()?;
             if let Some(checkpoint) = &batch.checkpoint {
