@@ -181,7 +181,9 @@ impl Stream {
         queue: &Arc<Queue>,
     ) -> Kept {
         let is_plain = state.visible == before && state.ended.is_none() && along.is_empty();
-        let is_much = state.uncommitted_bytes > MOST_AHEAD;
+        // a producer that waits for room does not wait until the store's time has come
+        let most = MOST_AHEAD.min(state.budget.uncommitted_bytes / 2);
+        let is_much = state.uncommitted_bytes > most;
         let Some(ahead) = self.store.ahead().filter(|_| is_plain && !is_much) else {
             return Kept::No;
         };
