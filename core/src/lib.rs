@@ -14,6 +14,7 @@ pub mod control;
 pub mod event;
 pub mod filter;
 pub mod id;
+pub mod metrics;
 pub mod pace;
 pub mod session;
 pub mod time;

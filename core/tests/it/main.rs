@@ -11,6 +11,8 @@ mod client;
 #[cfg(test)]
 mod coalesce;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod session;

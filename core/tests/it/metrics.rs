@@ -1,0 +1,441 @@
+//! The metrics: values by hand for runs of every kind, and the fold's laws on thousands of runs.
+
+use serde_json::{Value, json};
+use stepcast_core::event::{EventType, StreamEvent};
+use stepcast_core::metrics::{Bound, Counts, Distribution, Metric, RunMetrics, Target, Targets};
+use stepcast_core::time::Timestamp;
+
+use crate::any::{Dice, any_run, event};
+
+/// Some events, told in a line each: what happens, to which step, with what.
+fn run(lines: &[(&str, Option<&str>, Value)]) -> Vec<StreamEvent> {
+    let line = |(n, (what, step, data)): (usize, &(&str, Option<&str>, Value))| {
+        event(n as u64 + 1, EventType::from(*what), *step, data.clone())
+    };
+    lines.iter().enumerate().map(line).collect()
+}
+
+fn fold(events: &[StreamEvent]) -> RunMetrics {
+    let mut metrics = RunMetrics::default();
+    events.iter().for_each(|event| metrics.apply(event));
+    metrics
+}
+
+fn value(metric: Metric, counts: &Counts) -> Option<f64> {
+    // to six places: a sketch is exact in its mean only to rounding
+    metric
+        .value(counts)
+        .map(|value| (value * 1e6).round() / 1e6)
+}
+
+const START: &str = "pipeline_start";
+const BEGIN: &str = "step_start";
+const SAYS: &str = "step_progress";
+const DONE: &str = "step_complete";
+const FAILED: &str = "step_error";
+const END: &str = "pipeline_complete";
+
+fn took(ms: f64) -> Value {
+    json!({ "duration_ms": ms })
+}
+
+#[test]
+fn values_by_hand() {
+    let a = Some("a");
+    let nothing: Vec<StreamEvent> = Vec::new();
+    let no_steps = run(&[(START, None, json!({})), (END, None, took(40.0))]);
+    let mixed = run(&[
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (SAYS, a, json!({ "kind": "retry", "attempt": 2 })),
+        (SAYS, a, json!({ "kind": "retry", "attempt": 3 })),
+        (DONE, a, took(10.0)),
+        (BEGIN, Some("b"), json!({})),
+        (
+            FAILED,
+            Some("b"),
+            json!({ "duration_ms": 30.0, "continued": true }),
+        ),
+        (BEGIN, a, json!({})),
+        (DONE, a, took(20.0)),
+        (BEGIN, Some("c"), json!({})),
+        (DONE, Some("c"), took(20.0)),
+        (END, None, took(100.0)),
+    ]);
+    let compensated = run(&[
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "compensated", "reason": "the flight was full" }),
+        ),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "compensated", "reason": "said twice" }),
+        ),
+        (DONE, a, took(1.0)),
+        (END, None, took(5.0)),
+    ]);
+    let asked = run(&[
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (SAYS, a, json!({ "kind": "waiting", "wait_id": "a.1" })),
+        (SAYS, a, json!({ "kind": "answered", "wait_id": "a.1" })),
+        (SAYS, a, json!({ "kind": "waiting", "wait_id": "a.2" })),
+        (DONE, a, took(1.0)),
+        (END, None, took(5.0)),
+    ]);
+    let strayed = run(&[
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "mode", "declared": "plan", "actual": "act" }),
+        ),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "mode", "declared": "plan", "actual": "act" }),
+        ),
+        (DONE, a, took(1.0)),
+        (BEGIN, a, json!({})),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "mode", "declared": "plan", "actual": "plan" }),
+        ),
+        (SAYS, a, json!({ "kind": "mode", "declared": "plan" })),
+        (DONE, a, took(1.0)),
+    ]);
+    let tools = run(&[
+        (START, None, json!({})),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "tool_call", "call_id": "1", "done": true, "duration_ms": 100 }),
+        ),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "tool_call", "call_id": "2", "done": true, "duration_ms": 300 }),
+        ),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "tool_call", "call_id": "3", "done": true }),
+        ),
+        (
+            SAYS,
+            a,
+            json!({ "kind": "tool_call", "call_id": "4", "duration_ms": -1 }),
+        ),
+    ]);
+    let judged = run(&[
+        (START, None, json!({})),
+        (
+            SAYS,
+            None,
+            json!({ "kind": "replay", "mode": "strict", "succeeded": true }),
+        ),
+        (
+            SAYS,
+            None,
+            json!({ "kind": "replay", "mode": "strict", "succeeded": true }),
+        ),
+        (
+            SAYS,
+            None,
+            json!({ "kind": "replay", "mode": "simulated", "succeeded": false }),
+        ),
+        (
+            SAYS,
+            None,
+            json!({ "kind": "explanation", "succeeded": false, "duration_ms": 1 }),
+        ),
+    ]);
+    let cancelled = run(&[
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (
+            "pipeline_error",
+            None,
+            json!({ "reason": "cancelled", "duration_ms": 7.0 }),
+        ),
+    ]);
+    use Metric::{Cr, Hir, Ma, Mtte, Pc, Rsr, Svr, Tcl, Wct};
+    for (name, events, values) in [
+        (
+            "nothing",
+            &nothing,
+            vec![
+                (Svr, None),
+                (Cr, None),
+                (Pc, None),
+                (Hir, None),
+                (Ma, None),
+                (Tcl, None),
+                (Wct, None),
+                (Mtte, None),
+                (Rsr, None),
+            ],
+        ),
+        (
+            "no steps",
+            &no_steps,
+            vec![
+                (Svr, None),
+                (Cr, None),
+                (Ma, None),
+                (Pc, Some(0.0)),
+                (Hir, Some(0.0)),
+                (Wct, Some(40.0)),
+            ],
+        ),
+        (
+            "mixed",
+            &mixed,
+            vec![
+                (Svr, Some(0.75)),
+                (Cr, Some(0.0)),
+                (Pc, Some(2.0)),
+                (Ma, Some(1.0)),
+                (Wct, Some(100.0)),
+                (Tcl, None),
+            ],
+        ),
+        (
+            "all compensated",
+            &compensated,
+            vec![(Svr, Some(1.0)), (Cr, Some(1.0))],
+        ),
+        ("asked twice", &asked, vec![(Hir, Some(1.0))]),
+        (
+            "strayed once of two",
+            &strayed,
+            vec![(Ma, Some(0.5)), (Wct, None)],
+        ),
+        ("tools", &tools, vec![(Tcl, Some(200.0)), (Svr, None)]),
+        (
+            "judged",
+            &judged,
+            vec![(Rsr, Some(0.666_667)), (Mtte, None)],
+        ),
+        (
+            "cancelled",
+            &cancelled,
+            vec![(Svr, None), (Wct, None), (Pc, Some(0.0))],
+        ),
+    ] {
+        let counts = fold(events).total;
+        for (metric, expected) in values {
+            assert_eq!(
+                value(metric, &counts),
+                expected,
+                "{name}: {}",
+                metric.as_str()
+            );
+        }
+    }
+    let steps = fold(&mixed).steps;
+    assert_eq!(value(Svr, &steps[&"a".into()]), Some(1.0));
+    assert_eq!(value(Svr, &steps[&"b".into()]), Some(0.0));
+    assert_eq!(steps[&"a".into()].step_ms.quantiles().unwrap().mean, 15.0);
+}
+
+#[test]
+fn a_clock_that_goes_backwards_gives_no_time_and_the_runs_own_clock_counts_first() {
+    let mut events = run(&[(START, None, json!({})), (END, None, json!({}))]);
+    assert_eq!(value(Metric::Wct, &fold(&events).total), Some(10.0));
+    events[1].timestamp = Timestamp::from_unix_millis(1);
+    assert_eq!(value(Metric::Wct, &fold(&events).total), None);
+    events[1].data = took(3.5);
+    assert_eq!(value(Metric::Wct, &fold(&events).total), Some(3.5));
+}
+
+#[test]
+fn what_an_execution_tells_of_another_ones_history_is_not_counted_again() {
+    let a = Some("a");
+    let history = [
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (SAYS, a, json!({ "kind": "waiting", "wait_id": "a.1" })),
+        (DONE, a, took(10.0)),
+        (BEGIN, Some("b"), json!({})),
+    ];
+    let rest = [
+        (BEGIN, Some("b"), json!({})),
+        (FAILED, Some("b"), took(4.0)),
+        (END, None, json!({})),
+    ];
+    let with = |reason: &str| {
+        let resumed = json!({ "kind": "resumed", "reason": reason, "steps": ["b"] });
+        let mut lines = history.to_vec();
+        lines.push((SAYS, None, resumed));
+        lines.extend(rest.clone());
+        fold(&run(&lines)).total
+    };
+    let by_hand = with("request");
+    assert_eq!(
+        (by_hand.runs, by_hand.steps(), by_hand.runs_with_person),
+        (1, 1, 0)
+    );
+    assert_eq!(value(Metric::Svr, &by_hand), Some(0.0));
+    assert_eq!(
+        value(Metric::Wct, &by_hand),
+        Some(20.0 + 10.0),
+        "since it was resumed"
+    );
+    let restarted = with("restart");
+    assert_eq!(
+        (
+            restarted.runs,
+            restarted.steps(),
+            restarted.runs_with_person
+        ),
+        (1, 2, 1)
+    );
+    assert_eq!(value(Metric::Svr, &restarted), Some(0.5));
+}
+
+#[test]
+fn usage_said_again_replaces_and_another_answer_adds() {
+    let a = Some("a");
+    let usage = |input: u64, output: u64| json!({ "kind": "usage", "input_tokens": input, "output_tokens": output });
+    let counts = fold(&run(&[
+        (START, None, json!({})),
+        (BEGIN, a, json!({})),
+        (SAYS, a, json!({ "kind": "llm", "model": "m" })),
+        (SAYS, a, usage(10, 1)),
+        (SAYS, a, usage(10, 5)),
+        (SAYS, a, json!({ "kind": "llm", "model": "m" })),
+        (SAYS, a, usage(20, 7)),
+        (DONE, a, took(1.0)),
+    ]))
+    .total;
+    assert_eq!((counts.input_tokens, counts.output_tokens), (30, 12));
+}
+
+#[test]
+fn the_same_counts_whole_in_parts_and_without_what_does_not_concern_them() {
+    for seed in 0..2000 {
+        let events = any_run(seed);
+        let whole = fold(&events);
+        let mut dice = Dice::new(seed);
+        let mut parts = RunMetrics::default();
+        for event in &events {
+            parts.apply(event);
+            if dice.below(5) == 0 {
+                // put away and taken up again, as a server does it
+                let kept = serde_json::to_string(&parts).unwrap();
+                parts = serde_json::from_str(&kept).unwrap();
+            }
+        }
+        assert_eq!(parts, whole, "seed {seed}");
+        let concerned: Vec<StreamEvent> = events
+            .into_iter()
+            .filter(|event| {
+                let json = serde_json::to_string(event).unwrap();
+                RunMetrics::concerns(event.event_type.as_str(), &json)
+            })
+            .collect();
+        assert_eq!(fold(&concerned).total, whole.total, "seed {seed}");
+        let steps = whole
+            .steps
+            .values()
+            .fold(Counts::default(), |mut sum, step| {
+                sum.merge(step);
+                sum
+            });
+        if !whole.steps_left_out {
+            assert!(steps.steps() <= whole.total.steps(), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn counts_merge_to_the_same_in_any_order() {
+    let runs: Vec<Counts> = (0..300).map(|seed| fold(&any_run(seed)).total).collect();
+    let merged = |order: &mut dyn Iterator<Item = &Counts>| {
+        order.fold(Counts::default(), |mut sum, one| {
+            sum.merge(one);
+            sum
+        })
+    };
+    let forwards = merged(&mut runs.iter());
+    let backwards = merged(&mut runs.iter().rev());
+    for metric in Metric::ALL {
+        assert_eq!(
+            value(metric, &forwards),
+            value(metric, &backwards),
+            "{}",
+            metric.as_str()
+        );
+    }
+    assert_eq!(forwards.runs, runs.iter().map(|run| run.runs).sum::<u64>());
+    assert!(
+        forwards.steps() > 1000 && forwards.retries > 100,
+        "{forwards:?}"
+    );
+}
+
+#[test]
+fn quantiles_are_within_one_per_cent() {
+    let mut all = Distribution::default();
+    let mut other = Distribution::default();
+    for n in 1..=10_000 {
+        let half = if n % 2 == 0 { &mut all } else { &mut other };
+        half.add(f64::from(n) / 10.0);
+    }
+    all.merge(&other);
+    let quantiles = all.quantiles().unwrap();
+    assert_eq!(
+        (quantiles.count, quantiles.min, quantiles.max),
+        (10_000, 0.1, 1000.0)
+    );
+    assert!((quantiles.mean - 500.05).abs() < 1e-6);
+    for (found, expected) in [
+        (quantiles.p50, 500.0),
+        (quantiles.p95, 950.0),
+        (quantiles.p99, 990.0),
+    ] {
+        assert!(
+            (found / expected - 1.0_f64).abs() < 0.0101,
+            "{found} for {expected}"
+        );
+    }
+    all.add(f64::NAN);
+    all.add(-1.0);
+    assert_eq!(all.count(), 10_000);
+    assert_eq!(Distribution::default().quantiles(), None);
+}
+
+#[test]
+fn at_its_limit_a_metric_is_where_ia_modules_has_it() {
+    let targets = Targets::default();
+    for (metric, limit, met) in [
+        (Metric::Svr, 0.95, false),
+        (Metric::Cr, 0.10, false),
+        (Metric::Pc, 2.0, false),
+        (Metric::Hir, 0.05, false),
+        (Metric::Ma, 0.90, false),
+        (Metric::Mtte, 300_000.0, true),
+        (Metric::Rsr, 0.99, true),
+    ] {
+        let target = targets.of(metric).unwrap();
+        assert_eq!(
+            (target.limit, target.is_met(limit)),
+            (limit, met),
+            "{}",
+            metric.as_str()
+        );
+    }
+    assert!(targets.of(Metric::Wct).is_none() && targets.of(Metric::Tcl).is_none());
+    let target = Target {
+        bound: Bound::AtMost,
+        limit: 5.0,
+    };
+    assert!(target.is_met(5.0) && !target.is_met(5.1));
+}
