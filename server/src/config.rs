@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
+use crate::metrics::MetricsSettings;
 
 /// Where the log lives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -23,7 +24,7 @@ pub enum StoreKind {
 }
 
 /// The server's settings. `docs/configuration.md` holds them as a table.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where to listen. Loopback only: there are no accounts yet.
@@ -95,6 +96,8 @@ pub struct Config {
     pub shutdown_grace_ms: u64,
     /// Which language models `llm` steps can ask.
     pub llm: LlmSettings,
+    /// When metrics are well, and how often they are looked after.
+    pub metrics: MetricsSettings,
 }
 
 impl Default for Config {
@@ -134,6 +137,7 @@ impl Default for Config {
             run_timeout_seconds: 0,
             shutdown_grace_ms: 5_000,
             llm: LlmSettings::default(),
+            metrics: MetricsSettings::default(),
         }
     }
 }
@@ -278,6 +282,9 @@ impl Config {
                 "max_log_bytes",
                 "must be 0, for no limit, or at least 1048576",
             );
+        }
+        if self.metrics.interval_ms < 100 {
+            return value("metrics.interval_ms", "must be at least 100");
         }
         if self.max_steps == 0 || self.max_running == 0 {
             return value("max_steps", "must be at least 1, and max_running too");

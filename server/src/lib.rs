@@ -20,6 +20,7 @@ pub mod follow;
 mod guard;
 pub mod llm;
 pub mod log;
+pub mod metrics;
 pub mod pipeline;
 mod router;
 mod socket;

@@ -32,6 +32,7 @@ pub(crate) fn router(executions: Executions) -> Router {
         )
         .route("/api/executions/{id}/cancel", post(api::executions::cancel))
         .route("/api/executions/{id}/resume", post(api::executions::resume))
+        .route("/api/metrics", get(api::metrics::report))
         .route("/api/waits", get(api::waits::all))
         .route("/api/executions/{id}/waits", get(api::waits::list))
         .route(

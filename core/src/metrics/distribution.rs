@@ -60,8 +60,14 @@ impl Distribution {
         sketch.sum().map(|sum| sum / sketch.count() as f64)
     }
 
-    /// What so much of it does not exceed, `share` from 0 to 1; none where there was nothing.
+    /// The time at place ⌊n · share⌋ of all n in order, the first of which is at place 0, as IA Modules takes it; `share`
+    /// from 0 to 1. None where there was nothing.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn quantile(&self, share: f64) -> Option<f64> {
+        let last = self.count().checked_sub(1)? as f64;
+        let place = (self.count() as f64 * share).floor().clamp(0.0, last);
+        // the sketch takes place ⌊(n - 1) · share⌋
+        let share = ((place + 0.5) / last.max(1.0)).min(1.0);
         self.0.as_ref()?.quantile(share).ok().flatten()
     }
 

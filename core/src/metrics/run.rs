@@ -21,6 +21,8 @@ pub struct RunMetrics {
     pub steps: BTreeMap<StepId, Counts>,
     /// Steps that are not in `steps`, since there were too many.
     pub steps_left_out: bool,
+    /// Whether events were gone before they could be counted.
+    pub incomplete: bool,
     /// When it began, milliseconds since 1970.
     began: Option<u64>,
     /// What is known of step executions that have not ended.
@@ -46,6 +48,11 @@ impl RunMetrics {
     /// passed over unparsed.
     pub fn concerns(event_type: &str, json: &str) -> bool {
         event_type != EventType::StepProgress.as_str() || !json.contains(r#""kind":"token""#)
+    }
+
+    /// Some events are gone: what they would have added is not known.
+    pub fn gap(&mut self) {
+        self.incomplete = true;
     }
 
     /// Takes the next event.

@@ -72,6 +72,8 @@ impl StepView {
                 self.custom = Some(data.clone());
                 true
             }
+            // of these, metrics are made
+            Some("compensated" | "mode" | "explanation" | "replay") => true,
             Some(_) | None => false,
         }
     }

@@ -13,6 +13,8 @@ mod coalesce;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod metrics_laws;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod session;

@@ -9,6 +9,7 @@ mod incoming;
 pub(crate) mod ingest;
 mod intake;
 mod lines;
+pub(crate) mod metrics;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
 mod producer;

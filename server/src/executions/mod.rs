@@ -43,7 +43,8 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::context::StreamingContext;
 use crate::error::Problem;
-use crate::log::{ExecutionRow, ListQuery, Log, StoreError};
+use crate::log::{ExecutionRow, ListQuery, Log, StoreError, Window};
+use crate::metrics::{self, By, Meter, Report};
 use crate::pipeline::{self, Desk, RunResult, Slot};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
@@ -60,6 +61,7 @@ struct Inner {
     catalog: Catalog,
     config: Config,
     metrics: MetricsSubscriber,
+    meter: Meter,
     /// Executions under way in this process.
     running: Mutex<HashMap<ExecutionId, Running>>,
     /// Runs that do nothing but wait.
@@ -103,6 +105,7 @@ impl Executions {
             fans: Fans::new(Duration::from_millis(config.heartbeat_ms), stopping.clone()),
             config,
             metrics: MetricsSubscriber::default(),
+            meter: Meter::default(),
             running: Mutex::default(),
             parked: Parked::default(),
             external: External::default(),
@@ -114,6 +117,8 @@ impl Executions {
         let executions = Self(Arc::new(inner));
         executions.go_on().await?;
         executions.watch_leases();
+        let keeping = metrics::keep(executions.clone());
+        executions.0.tasks.spawn(keeping);
         Ok(executions)
     }
 
@@ -140,6 +145,16 @@ impl Executions {
     /// Counts over all executions of this process.
     pub fn metrics(&self) -> &MetricsSubscriber {
         &self.0.metrics
+    }
+
+    /// Reliability over the executions of a window, those under way too.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub async fn report(&self, window: &Window, by: By) -> Result<Report, StoreError> {
+        let sum = self.0.meter.sum(&self.0.log, window, by).await?;
+        let targets = &self.0.config.metrics.targets;
+        Ok(Report::new(&sum, targets, by != By::All))
     }
 
     /// Is cancelled when the server stops.

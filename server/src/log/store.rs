@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::ahead::Ahead;
 use super::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
+use super::measure::{self, Measured, Window};
 use super::record::Record;
 use super::retention::Shrink;
 
@@ -103,6 +104,32 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::UnderWay`] where one has not ended.
     fn delete(&self, keys: &[i64]) -> Result<Vec<i64>, StoreError>;
+
+    /// Executions of a window with what was counted of them, the newest first, a bounded number of those with a smaller
+    /// number than `before`; called again until there is none.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    fn measured(&self, window: &Window, before: i64) -> Result<Vec<Measured>, StoreError> {
+        measure::of_rows(self, window, before)
+    }
+
+    /// Executions that have ended and of which no counts are kept; none where the store keeps no counts.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    fn unmeasured(&self, _at_most: usize) -> Result<Vec<ExecutionId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Keeps what was counted of an execution that has ended, as long as the execution; a store that keeps no counts takes
+    /// no notice.
+    ///
+    /// # Errors
+    /// Where the medium fails.
+    fn keep_counts(&self, _key: i64, _counts: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Where events are kept until [`Store::commit`] gets them; `None` where an event is to be committed before anybody
     /// sees it.

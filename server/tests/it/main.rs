@@ -43,6 +43,7 @@ mod llm_openai;
 mod llm_upstream;
 mod log;
 mod manners;
+mod metrics;
 mod operator;
 mod pipeline_checkpoint;
 mod pipeline_condition;

@@ -8,6 +8,7 @@ mod commit;
 mod export;
 mod file;
 mod import;
+mod measure;
 mod open;
 mod replay;
 mod reserve;
@@ -35,6 +36,7 @@ use self::shrink::Grown;
 use super::ahead::Ahead;
 use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::lock;
+use super::measure::{Measured, Window};
 use super::record::Record;
 use super::retention::Shrink;
 use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
@@ -330,6 +332,18 @@ impl Store for SqliteStore {
         })
     }
 
+    fn measured(&self, window: &Window, before: i64) -> Result<Vec<Measured>, StoreError> {
+        self.reading(|connection| measure::measured(connection, window, before, MEASURED_AT_ONCE))
+    }
+
+    fn unmeasured(&self, at_most: usize) -> Result<Vec<ExecutionId>, StoreError> {
+        self.reading(|connection| measure::unmeasured(connection, at_most))
+    }
+
+    fn keep_counts(&self, key: i64, counts: &[u8]) -> Result<(), StoreError> {
+        self.writing(|connection| measure::keep(connection, key, counts))
+    }
+
     fn ahead(&self) -> Option<&Ahead> {
         self.ahead.as_ref()
     }
@@ -344,6 +358,9 @@ const DATABASE: &str = "stepcast.db";
 
 /// How long a statement waits for another process, an operator's copy for instance.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Executions whose counts are read at once.
+const MEASURED_AT_ONCE: usize = 500;
 
 /// Reading connections kept open between uses.
 const IDLE_READERS: usize = 8;

@@ -54,7 +54,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// What leads from each version to the next; the first from an empty file.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE executions (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -117,5 +117,13 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO events SELECT execution, seq, seq, json FROM single_events;
 DROP TABLE single_events;
+",
+    "
+ALTER TABLE executions ADD COLUMN measured INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX executions_unmeasured ON executions (key) WHERE ended_at IS NOT NULL AND measured = 0;
+CREATE TABLE counts (
+    execution INTEGER PRIMARY KEY REFERENCES executions (key) ON DELETE CASCADE,
+    json BLOB NOT NULL
+) STRICT;
 ",
 ];

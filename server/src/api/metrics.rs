@@ -1,0 +1,58 @@
+//! `/api/metrics`: reliability over the executions of a window.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use stepcast_core::time::parse_unix_millis;
+
+use super::parts::Query;
+use crate::error::Problem;
+use crate::executions::Executions;
+use crate::log::Window;
+use crate::metrics::{By, Report};
+
+/// What `GET /api/metrics` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    from: Option<String>,
+    to: Option<String>,
+    pipeline: Option<String>,
+    by: Option<String>,
+}
+
+/// `GET /api/metrics?from=&to=&pipeline=&by=`
+pub(crate) async fn report(
+    State(executions): State<Executions>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Report>, Problem> {
+    let by = match parameters.by.as_deref() {
+        None => By::All,
+        Some("pipeline") => By::Pipeline,
+        Some("step") => By::Step,
+        Some(other) => {
+            let detail = format!("by is {other:?}; it is pipeline or step, or left out.");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+    };
+    let window = Window {
+        from: time("from", parameters.from.as_deref())?,
+        to: time("to", parameters.to.as_deref())?,
+        pipeline: parameters.pipeline,
+    };
+    Ok(Json(executions.report(&window, by).await?))
+}
+
+fn time(name: &str, text: Option<&str>) -> Result<Option<u64>, Problem> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let time = parse_unix_millis(text).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("{name} is {text:?}; a time looks like 2026-11-26T08:00:00Z."),
+        )
+    })?;
+    Ok(Some(time))
+}
