@@ -40,6 +40,7 @@ fn took(ms: f64) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn values_by_hand() {
     let a = Some("a");
     let nothing: Vec<StreamEvent> = Vec::new();
