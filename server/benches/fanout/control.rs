@@ -40,6 +40,16 @@ pub(crate) fn wishes(bytes: &mut Vec<u8>) -> Vec<Wish> {
 pub(crate) trait Producer {
     fn emit(&mut self, stream: usize, count: u64) -> impl Future<Output = ()>;
 
+    /// Waits until there is something to do without being asked for; for ever where there will be nothing.
+    fn due(&self) -> impl Future<Output = ()> {
+        std::future::pending()
+    }
+
+    /// Does it.
+    fn tick(&mut self) -> impl Future<Output = ()> {
+        async {}
+    }
+
     /// The answer to [`Wish::Report`]: JSON.
     fn report(&mut self) -> impl Future<Output = String> {
         async { "{}".to_owned() }
@@ -59,7 +69,17 @@ pub(crate) async fn obey(listener: TcpListener, mut producer: impl Producer) {
         let (mut socket, _) = listener.accept().await.unwrap();
         socket.set_nodelay(true).unwrap();
         let mut bytes = Vec::with_capacity(64 << 10);
-        while socket.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {
+        loop {
+            let read = tokio::select! {
+                read = socket.read_buf(&mut bytes) => read,
+                () = producer.due() => {
+                    producer.tick().await;
+                    continue;
+                }
+            };
+            if !read.is_ok_and(|read| read > 0) {
+                break;
+            }
             for wish in wishes(&mut bytes) {
                 match wish {
                     Wish::Emit { stream, count } => producer.emit(stream, count).await,

@@ -31,6 +31,11 @@ impl Maker {
         json!({ "kind": self.kind, "n": n, "at": unix_micros(), "text": self.text })
     }
 
+    /// The same, of so many tokens, of which the last is `n` and the first came at `at`.
+    pub(crate) fn merged(&self, n: u64, at: u64, tokens: u64, text: &str) -> Value {
+        json!({ "kind": self.kind, "n": n, "at": at, "tokens": tokens, "text": text })
+    }
+
     /// The whole event, as the product writes it.
     pub(crate) fn json(&self, stream: usize, n: u64) -> String {
         let (kind, at, text) = (self.kind, unix_micros(), &self.text);
@@ -51,3 +56,6 @@ pub(crate) const NUMBER: &[u8] = br#""n":"#;
 
 /// Stands between the number and the time.
 pub(crate) const TIME: &[u8] = br#","at":"#;
+
+/// Stands between the time and the number of tokens, where several are one event.
+pub(crate) const TOKENS: &[u8] = br#","tokens":"#;

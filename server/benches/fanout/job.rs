@@ -66,6 +66,8 @@ pub(crate) struct Shape {
     pub(crate) event_bytes: usize,
     /// Whether events are tokens of a language model.
     pub(crate) tokens: bool,
+    /// Whether tokens that follow one another shortly are one event.
+    pub(crate) merged: bool,
     /// How much a server remembers.
     pub(crate) history: History,
 }

@@ -96,6 +96,7 @@ impl Case {
                 subscribers,
                 event_bytes: 300,
                 tokens: false,
+                merged: false,
                 history: History::Newest,
             },
             drive: Drive::Idle,
@@ -229,18 +230,31 @@ fn stalled() -> Vec<Case> {
 }
 
 fn tokens() -> Vec<Case> {
-    let mut case = Case::new(
-        "h",
-        "(h) 1,000 token streams × 30 tokens/s, nothing coalesced",
-        1000,
-        1,
-    );
-    case.shape.tokens = true;
-    case.shape.event_bytes = 0;
-    vec![Case {
-        drive: Drive::Rate(30.0),
-        ..case
-    }]
+    let case = |key, title, merged, who| {
+        let mut case = Case::new(key, title, 1000, 1);
+        case.shape.tokens = true;
+        case.shape.merged = merged;
+        case.shape.event_bytes = 0;
+        Case {
+            drive: Drive::Rate(30.0),
+            who,
+            ..case
+        }
+    };
+    vec![
+        case(
+            "h",
+            "(h) 1,000 token streams × 30 tokens/s, each token an event",
+            false,
+            Who::All,
+        ),
+        case(
+            "h-merged",
+            "(h) the same, tokens coalesced for 100 ms; a delivery is that of one token",
+            true,
+            Who::Own,
+        ),
+    ]
 }
 
 fn emit() -> Vec<Case> {

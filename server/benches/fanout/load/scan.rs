@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::event::{NUMBER, TIME};
+use crate::event::{NUMBER, TIME, TOKENS};
 
 /// Finds the number and the time of each event.
 #[derive(Debug)]
@@ -15,15 +15,15 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// Tells of each event's number and time; gives how many bytes are done with. The rest is too short to tell,
-    /// and wants to stand before what comes next.
-    pub(super) fn scan(&self, bytes: &[u8], mut found: impl FnMut(u64, u64)) -> usize {
+    /// Tells of each event; gives how many bytes are done with. The rest is too short to tell, and wants to stand
+    /// before what comes next.
+    pub(super) fn scan(&self, bytes: &[u8], mut found: impl FnMut(Found)) -> usize {
         let mut from = 0;
         while let Some(at) = self.0.find(&bytes[from..]) {
             let start = from + at;
             match event(&bytes[start + NUMBER.len()..]) {
-                Some((n, micros, length)) => {
-                    found(n, micros);
+                Some((event, length)) => {
+                    found(event);
                     from = start + NUMBER.len() + length;
                 }
                 None => return start,
@@ -33,15 +33,35 @@ impl Scanner {
     }
 }
 
-/// `7,"at":1760000000000000,`: number, time, length; nothing where the end is not there yet.
-fn event(bytes: &[u8]) -> Option<(u64, u64, usize)> {
+/// An event that was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// Its number, or that of the last token in it.
+    pub(super) n: u64,
+    /// When it was made, or the first token in it.
+    pub(super) at: u64,
+    /// Tokens in it; 1 where it is no run of them.
+    pub(super) tokens: u64,
+}
+
+/// `7,"at":1760000000000000,`: the event and the length; nothing where the end is not there yet.
+fn event(bytes: &[u8]) -> Option<(Found, usize)> {
     let (n, digits) = number(bytes)?;
     let rest = &bytes[digits..];
     if rest.len() < TIME.len() {
         return None;
     }
-    let (micros, more) = number(&rest[TIME.len()..])?;
-    Some((n, micros, digits + TIME.len() + more))
+    let (at, more) = number(&rest[TIME.len()..])?;
+    let length = digits + TIME.len() + more;
+    let rest = &bytes[length..];
+    if rest.len() < TOKENS.len() && TOKENS.starts_with(rest) {
+        return None;
+    }
+    let Some(rest) = rest.strip_prefix(TOKENS) else {
+        return Some((Found { n, at, tokens: 1 }, length));
+    };
+    let (tokens, digits) = number(rest)?;
+    Some((Found { n, at, tokens }, length + TOKENS.len() + digits))
 }
 
 /// Digits and how many; nothing where more could follow.

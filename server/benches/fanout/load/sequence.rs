@@ -32,6 +32,18 @@ impl Sequence {
         true
     }
 
+    /// Takes a run of so many numbers up to `n`, which comes where the former ended; whether any is new.
+    pub(super) fn take_run(&mut self, n: u64, length: u64) -> bool {
+        let before = n - length;
+        if before > self.last {
+            self.holes.push((self.last + 1, before));
+        }
+        self.doubled += self.last.saturating_sub(before).min(length);
+        let is_new = n > self.last;
+        self.last = self.last.max(n);
+        is_new
+    }
+
     /// How many of the first `emitted` never came.
     pub(super) fn lost(&self, emitted: u64) -> u64 {
         let holes: u64 = self.holes.iter().map(|(from, to)| to - from + 1).sum();

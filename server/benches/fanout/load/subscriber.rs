@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::scan::Scanner;
+use super::scan::{Found, Scanner};
 use super::sequence::Sequence;
 use crate::job::{Resume, Target, Transport};
 
@@ -141,9 +141,9 @@ impl Subscriber {
                         taken.attached |= self.is_attached();
                     }
                     if self.state == State::Attached {
-                        self.events(target, scanner, bytes, |at| {
-                            taken.events += 1;
-                            late(now.saturating_sub(at));
+                        self.events(target, scanner, bytes, |event| {
+                            taken.events += event.tokens;
+                            late(now.saturating_sub(event.at));
                         });
                     }
                     // what was not filled has been emptied: the next byte is another wake-up
@@ -197,12 +197,16 @@ impl Subscriber {
         target: &Target,
         scanner: &Scanner,
         bytes: &[u8],
-        mut new: impl FnMut(u64),
+        mut new: impl FnMut(Found),
     ) {
         let sequence = &mut self.sequence;
-        let done = scanner.scan(bytes, |n, at| {
-            if sequence.take(n) {
-                new(at);
+        let done = scanner.scan(bytes, |event| {
+            let is_new = match event.tokens {
+                1 => sequence.take(event.n),
+                tokens => sequence.take_run(event.n, tokens),
+            };
+            if is_new {
+                new(event);
             }
         });
         if target.resume == Resume::LastEventId
