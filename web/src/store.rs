@@ -211,6 +211,12 @@ impl Store {
         self.peek(|view| view.steps.iter().map(|step| step.id.clone()).collect())
     }
 
+    /// Reads which steps and paths there are; tracked only as far as some come or are announced anew.
+    pub fn outline<T>(self, read: impl FnOnce(&RunView) -> T) -> T {
+        self.shape.track();
+        self.peek(read)
+    }
+
     /// One step.
     pub fn step(self, id: &str) -> Step {
         let changed = self
@@ -318,12 +324,12 @@ impl Inner {
 
     fn take_event(&mut self, event: Box<StreamEvent>, unix_ms: u64) {
         self.measure_skew(&event, unix_ms);
-        let steps = self.view.steps.len();
+        let shape = (self.view.steps.len(), self.view.paths.len());
         self.view.apply(&event);
         let changed = &mut self.changed;
         changed.any = true;
-        changed.shape |=
-            self.view.steps.len() != steps || event.event_type == EventType::PipelineStart;
+        changed.shape |= (self.view.steps.len(), self.view.paths.len()) != shape
+            || event.event_type == EventType::PipelineStart;
         changed.all_steps |= changed.shape || event.event_type.is_terminal();
         if let Some(id) = &event.step_id
             && !changed.steps.contains(id.as_str())

@@ -12,8 +12,10 @@ pub mod events;
 pub mod field;
 pub mod form;
 pub mod glyph;
+pub mod graph;
 pub mod model;
 pub mod output;
+pub mod overview;
 pub mod progress;
 pub mod step;
 pub mod steps;
@@ -34,6 +36,7 @@ use self::ending::Standing;
 use self::events::Events;
 use self::glyph::run_status;
 use self::output::Output;
+use self::overview::Overview;
 use self::progress::Progress;
 use self::steps::Steps;
 use crate::feed::Feed;
@@ -145,6 +148,7 @@ pub fn MonitorView(
                 <div class:gone=move || nothing.get()><Progress store/></div>
             </div>
             <Gaps store/>
+            <div class:gone=move || nothing.get()><Overview store/></div>
             <div class="monitor-main" class:gone=move || nothing.get()>
                 <Steps store actions/>
                 <div class="monitor-side">

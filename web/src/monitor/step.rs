@@ -9,6 +9,7 @@ use super::error::ErrorNote;
 use super::glyph::{Glyph, step_status};
 use super::model::Models;
 use super::output::Output;
+use super::steps::anchor;
 use super::text::{Channel, StreamedText};
 use super::wait::Waits;
 use super::words;
@@ -41,7 +42,7 @@ pub fn StepItem(
         )
     });
     view! {
-        <li class="step" data-testid="step" data-step-id=step.id() data-status=status_name>
+        <li class="step" id=anchor(&step.id()) tabindex="-1" data-testid="step" data-step-id=step.id() data-status=status_name>
             <div class="step-mark"><Glyph status=status_name/></div>
             <div class="step-body">
                 <div class="step-head">
@@ -126,7 +127,13 @@ fn Incomplete() -> impl IntoView {
 /// How long the step took, or has taken so far.
 #[component]
 fn StepTime(step: Step) -> impl IntoView {
-    let words = Memo::new(move |_| {
+    let words = step_time(step);
+    view! { <span class="step-time">{words}</span> }
+}
+
+/// How long a step took, or has taken so far, in words; empty before it begins.
+pub(super) fn step_time(step: Step) -> Memo<String> {
+    let words = move || {
         let ended = step.read(|step| step.status.is_ended())?;
         if ended {
             return step
@@ -137,8 +144,8 @@ fn StepTime(step: Step) -> impl IntoView {
         let now = step.store().server_now();
         let ms = step.read(|step| step.duration_ms(now)).flatten();
         ms.map(words::elapsed)
-    });
-    view! { <span class="step-time">{move || words.get().unwrap_or_default()}</span> }
+    };
+    Memo::new(move |_| words().unwrap_or_default())
 }
 
 /// The step's log lines, folded.

@@ -1,6 +1,7 @@
 //! The steps of a run, along one line.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use super::actions::Actions;
 use super::step::StepItem;
@@ -27,5 +28,20 @@ pub fn Steps(
                 </For>
             </ol>
         </section>
+    }
+}
+
+/// The element of a step, by which it is found.
+pub(super) fn anchor(id: &str) -> String {
+    format!("step-{id}")
+}
+
+/// Brings a step into sight and gives it the focus.
+pub(super) fn go_to_step(id: &str) {
+    let found = document().get_element_by_id(&anchor(id));
+    if let Some(step) = found.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok()) {
+        step.scroll_into_view();
+        // fails for no element that is in the page
+        let _focused = step.focus();
     }
 }
