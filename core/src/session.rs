@@ -127,6 +127,11 @@ pub enum Input<'a, R> {
         /// When the client may come back.
         retry_ms: u64,
     },
+    /// What the client has shown of itself is not valid any more.
+    Expired {
+        /// When the client may come back, with what is.
+        retry_ms: u64,
+    },
     /// The time that the last [`Output::Timeout`] named has come.
     Tick,
 }
@@ -223,6 +228,10 @@ impl<R: Record> Session<R> {
             Input::GoingAway { retry_ms } => {
                 self.control(now, ControlFrame::Goaway { retry_ms });
                 self.close(CloseCode::GoingAway);
+            }
+            Input::Expired { retry_ms } => {
+                self.control(now, ControlFrame::Goaway { retry_ms });
+                self.close(CloseCode::Expired);
             }
             Input::Tick => self.tick(now),
         }

@@ -150,6 +150,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .into_iter()
             .collect(),
         execution_id: None,
+        owner: None,
     };
     // created first and started then: whoever subscribes between the two is there before the first event
     let refused = |problem: stepcast::error::Problem| problem.detail().to_owned();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::access::AccessSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
@@ -27,7 +28,7 @@ pub enum StoreKind {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen. Loopback only: there are no accounts yet.
+    /// Where to listen. On loopback only, where there are no accounts.
     pub listen: SocketAddr,
     /// The names that a request's `Host` and `Origin` may carry, without port. Any page that a browser has open can
     /// send requests to loopback under a name of its own; it is told apart by that name.
@@ -98,6 +99,8 @@ pub struct Config {
     pub llm: LlmSettings,
     /// When metrics are well, and how often they are looked after.
     pub metrics: MetricsSettings,
+    /// Who may come in.
+    pub access: AccessSettings,
 }
 
 impl Default for Config {
@@ -138,6 +141,7 @@ impl Default for Config {
             shutdown_grace_ms: 5_000,
             llm: LlmSettings::default(),
             metrics: MetricsSettings::default(),
+            access: AccessSettings::default(),
         }
     }
 }
@@ -253,11 +257,11 @@ impl Config {
                 message: message.to_owned(),
             })
         };
-        if !self.listen.ip().is_loopback() {
-            return value(
-                "listen",
-                "this server has no accounts, so it listens on loopback only (127.0.0.1 or [::1]); put a proxy that authenticates in front of it",
-            );
+        if let Err((key, message)) = self.access.check() {
+            return value(key, message);
+        }
+        if !self.listen.ip().is_loopback() && !self.access.is_closed() {
+            return value("listen", OPEN);
         }
         if !(100..=300_000).contains(&self.heartbeat_ms) {
             return value("heartbeat_ms", "must be from 100 to 300000");
@@ -299,6 +303,9 @@ impl Config {
     }
 }
 
+/// Why a server without accounts stays on its machine, and how it gets some.
+const OPEN: &str = "without accounts this server listens on loopback only (127.0.0.1 or [::1]), since everybody who reaches it may do everything. To listen elsewhere, make a token with `stepcast token create me --scopes admin` and let the server ask for one: `stepcast serve --accounts`, or in stepcast.toml `[access]` and below it `tokens = true`; or name who issues tokens in `[access.jwt]`. docs/security.md has it step by step";
+
 /// What a lease may be: longer than a network's hiccup, shorter than what people forget.
 pub(crate) const LEASE_MS: std::ops::RangeInclusive<u64> = 100..=86_400_000;
 
@@ -337,7 +344,9 @@ mod tests {
         for (file, named) in [
             ("heartbeat = 1", "heartbeat"),
             ("heartbeat_ms = 1", "heartbeat_ms"),
-            ("listen = \"0.0.0.0:80\"", "listen"),
+            ("listen = \"0.0.0.0:80\"", "stepcast token create"),
+            ("access.tokens = \"no\"", "access.tokens"),
+            ("access.token = true", "token"),
             ("retry_ms = \"soon\"", "retry_ms"),
         ] {
             let message = load(Some(file), &[]).unwrap_err().to_string();

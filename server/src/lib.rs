@@ -7,6 +7,7 @@
 //! A program that embeds it calls [`run`]; a pipeline of its own emits through a
 //! [`context::StreamingContext`].
 
+pub mod access;
 mod api;
 mod assets;
 pub mod catalog;
@@ -35,9 +36,11 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+use self::access::{Access, RegisterError};
 use self::config::{Config, ConfigError, StoreKind};
 use self::executions::Executions;
 use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
+pub use self::router::{Ask, Route, routes};
 use self::socket::Connections;
 use self::step::StepRegistry;
 
@@ -54,6 +57,14 @@ pub enum RunError {
     /// The settings cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The register of credentials cannot be used.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The settings ask for accounts, and the executions know of none.
+    #[error(
+        "the settings ask for accounts: make the executions with `stepcast::open`, or with an `Access` of these settings"
+    )]
+    Unguarded,
 }
 
 /// Opens the log, ends what a former process left unended, and gives the service that [`serve`] answers with.
@@ -61,6 +72,7 @@ pub enum RunError {
 /// # Errors
 /// Where the log cannot be opened: the directory is not writable, the database damaged or of a later version.
 pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, RunError> {
+    let access = Access::open(&config)?;
     let store: Arc<dyn Store> = match config.store {
         StoreKind::Memory => Arc::new(MemoryStore::new()),
         StoreKind::Sqlite => Arc::new(SqliteStore::open_with(&config.data_dir, config.sqlite())?),
@@ -71,7 +83,7 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
         Some(_) => registry,
         None => registry.with_providers(config.providers(std::env::vars_os())?),
     };
-    Ok(Executions::recover(log, registry, config).await?)
+    Ok(Executions::recover_with(log, registry, config, access).await?)
 }
 
 /// Serves until `shutdown` is ready. Clients are then told to come back, runs are abandoned (they end as
@@ -85,6 +97,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
     let config = executions.config();
+    // an embedder's executions may know nothing of the accounts that its settings ask for
+    if config.access.is_closed() && !executions.access().is_closed() {
+        return Err(RunError::Unguarded);
+    }
     let grace = Duration::from_millis(config.shutdown_grace_ms);
     let connections = Connections {
         router: router::router(executions.clone()),

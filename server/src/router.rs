@@ -1,56 +1,221 @@
-//! Every route on one screen.
+//! Every route on one screen, with what it asks of who calls.
+
+use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
+use self::Ask::{Handshake, May, Name, Nothing, Of};
+use crate::access::Action::{
+    self, Answer, Audit, Browse, Cancel, Delete, Ingest, List, Measure, Open, Resume, Share, Start,
+    Watch, WatchAll,
+};
+use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
 use crate::transport::{sse, websocket};
 use crate::{api, assets, guard};
 
+/// What a route asks of who calls, on a server with accounts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ask {
+    /// Nothing: it is for everybody.
+    Nothing,
+    /// That they say who they are.
+    Name,
+    /// That they may do this.
+    May(Action),
+    /// That they may do this with the execution in the path.
+    Of(Action),
+    /// Nothing here: the stream asks [`Action::Open`] of them once it speaks, and refuses with a close code.
+    Handshake,
+}
+
+/// A route, and what it asks.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with names in braces for what varies.
+    pub path: &'static str,
+    /// What it asks.
+    pub ask: Ask,
+}
+
+/// Every route of the server; one that is not among them is closed where there are accounts.
+pub fn routes() -> Vec<Route> {
+    all().rules
+}
+
+/// What each route asks.
+#[derive(Debug)]
+pub(crate) struct Rules(HashMap<&'static str, Vec<(Method, Ask)>>);
+
+impl Rules {
+    pub(crate) fn ask(&self, path: &str, method: &Method) -> Option<Ask> {
+        let methods = self.0.get(path)?;
+        let method = gate::asked(method);
+        let found = methods.iter().find(|(it, _)| it == method);
+        found.map(|(_, ask)| *ask)
+    }
+}
+
+#[derive(Default)]
+struct Routes {
+    router: Router<Executions>,
+    rules: Vec<Route>,
+}
+
+impl Routes {
+    fn at<const N: usize>(
+        mut self,
+        path: &'static str,
+        asks: [(Method, Ask); N],
+        methods: MethodRouter<Executions>,
+    ) -> Self {
+        self.router = self.router.route(path, methods);
+        let rules = asks.map(|(method, ask)| Route { method, path, ask });
+        self.rules.extend(rules);
+        self
+    }
+}
+
 /// The whole application.
 pub(crate) fn router(executions: Executions) -> Router {
     let limit = DefaultBodyLimit::max(executions.config().max_body_bytes);
-    Router::new()
-        .route("/healthz", get(api::health::live))
-        .route("/readyz", get(api::health::ready))
-        .route("/api/pipelines", get(api::pipelines::list))
-        .route("/api/pipelines/validate", post(api::pipelines::validate))
-        .route("/api/pipelines/{name}", get(api::pipelines::show))
-        .route(
-            "/api/executions",
-            get(api::executions::list).post(api::executions::start),
-        )
-        .route(
-            "/api/executions/{id}",
-            get(api::executions::show).delete(api::executions::remove),
-        )
-        .route(
-            "/api/executions/{id}/start",
-            post(api::executions::start_created),
-        )
-        .route("/api/executions/{id}/cancel", post(api::executions::cancel))
-        .route("/api/executions/{id}/resume", post(api::executions::resume))
-        .route("/api/metrics", get(api::metrics::report))
-        .route("/api/waits", get(api::waits::all))
-        .route("/api/executions/{id}/waits", get(api::waits::list))
-        .route(
-            "/api/executions/{id}/waits/{wait_id}/answer",
-            post(api::waits::answer),
-        )
-        .route(
-            "/api/executions/{id}/events",
-            get(api::events::page).post(api::ingest::events),
-        )
-        .route(
-            "/api/executions/{id}/heartbeat",
-            post(api::ingest::heartbeat),
-        )
-        .route("/ws/pipeline/{execution_id}", get(websocket::open))
-        .route("/stream/pipeline/{execution_id}", get(sse::open))
-        .fallback(get(assets::serve))
-        .layer(limit)
+    let Routes { router, rules } = all();
+    let mut router = router.fallback(get(assets::serve)).layer(limit);
+    if let Some(closed) = executions.access().closed() {
+        let mut asks: HashMap<_, Vec<_>> = HashMap::new();
+        for Route { method, path, ask } in rules {
+            asks.entry(path).or_default().push((method, ask));
+        }
+        let gate = Gate::new(executions.clone(), closed.clone(), Rules(asks));
+        router = router.layer(from_fn_with_state(gate, gate::pass));
+    }
+    router
         .layer(from_fn_with_state(executions.clone(), guard::same_site))
         .with_state(executions)
+}
+
+fn all() -> Routes {
+    streams(executions(server(Routes::default())))
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const DELETE: Method = Method::DELETE;
+
+/// The server itself, who calls it, and what it can start.
+fn server(routes: Routes) -> Routes {
+    routes
+        .at("/healthz", [(GET, Nothing)], get(api::health::live))
+        .at("/readyz", [(GET, Nothing)], get(api::health::ready))
+        .at(
+            "/api/session",
+            [(GET, Nothing), (POST, Nothing), (DELETE, Nothing)],
+            get(api::session::show)
+                .post(api::session::begin)
+                .delete(api::session::end),
+        )
+        .at("/api/tickets", [(POST, Name)], post(api::tickets::draw))
+        .at("/api/audit", [(GET, May(Audit))], get(api::audit::list))
+        .at(
+            "/api/metrics",
+            [(GET, May(Measure))],
+            get(api::metrics::report),
+        )
+        .at(
+            "/api/pipelines",
+            [(GET, May(Browse))],
+            get(api::pipelines::list),
+        )
+        .at(
+            "/api/pipelines/validate",
+            [(POST, May(Browse))],
+            post(api::pipelines::validate),
+        )
+        .at(
+            "/api/pipelines/{name}",
+            [(GET, May(Browse))],
+            get(api::pipelines::show),
+        )
+}
+
+/// Executions, and what belongs to each.
+fn executions(routes: Routes) -> Routes {
+    routes
+        .at(
+            "/api/executions",
+            [(GET, May(List)), (POST, May(Start))],
+            get(api::executions::list).post(api::executions::start),
+        )
+        .at(
+            "/api/executions/{id}",
+            [(GET, Of(Watch)), (DELETE, Of(Delete))],
+            get(api::executions::show).delete(api::executions::remove),
+        )
+        .at(
+            "/api/executions/{id}/start",
+            [(POST, Of(Start))],
+            post(api::executions::start_created),
+        )
+        .at(
+            "/api/executions/{id}/cancel",
+            [(POST, Of(Cancel))],
+            post(api::executions::cancel),
+        )
+        .at(
+            "/api/executions/{id}/resume",
+            [(POST, Of(Resume))],
+            post(api::executions::resume),
+        )
+        .at("/api/waits", [(GET, May(List))], get(api::waits::all))
+        .at(
+            "/api/executions/{id}/waits",
+            [(GET, Of(WatchAll))],
+            get(api::waits::list),
+        )
+        .at(
+            "/api/executions/{id}/waits/{wait_id}/answer",
+            [(POST, Of(Answer))],
+            post(api::waits::answer),
+        )
+        .at(
+            "/api/executions/{id}/events",
+            [(GET, Of(Watch)), (POST, Of(Ingest))],
+            get(api::events::page).post(api::ingest::events),
+        )
+        .at(
+            "/api/executions/{id}/heartbeat",
+            [(POST, Of(Ingest))],
+            post(api::ingest::heartbeat),
+        )
+        .at(
+            "/api/executions/{id}/shares",
+            [(GET, Of(Share)), (POST, Of(Share))],
+            get(api::shares::list).post(api::shares::make),
+        )
+        .at(
+            "/api/executions/{id}/shares/{share}",
+            [(DELETE, Of(Share))],
+            delete(api::shares::revoke),
+        )
+}
+
+/// What is followed.
+fn streams(routes: Routes) -> Routes {
+    routes
+        .at(
+            "/ws/pipeline/{execution_id}",
+            [(GET, Handshake)],
+            get(websocket::open),
+        )
+        .at(
+            "/stream/pipeline/{execution_id}",
+            [(GET, Of(Open))],
+            get(sse::open),
+        )
 }

@@ -24,15 +24,19 @@ pub enum CloseCode {
     TryLater,
     /// 3000: the subscriber did not read for too long; the log keeps its place. Come back.
     Stalled,
+    /// 3001: what the client has shown of itself has expired, or was revoked. Come back, and show what is valid.
+    Expired,
     /// 3500: the cursor is no cursor of this stream. Do not come back with it.
     InvalidCursor,
     /// 3501: there is no such execution. Do not come back.
     NotFound,
+    /// 3502: nobody knows who the client is. Do not come back without saying so.
+    Unauthenticated,
 }
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Done,
         Self::GoingAway,
         Self::Protocol,
@@ -43,14 +47,17 @@ impl CloseCode {
         Self::Restart,
         Self::TryLater,
         Self::Stalled,
+        Self::Expired,
         Self::InvalidCursor,
         Self::NotFound,
+        Self::Unauthenticated,
     ];
 
     /// The code for a subscription that was refused with this HTTP status.
     pub const fn of_status(status: u16) -> Self {
         match status {
             400 => Self::InvalidCursor,
+            401 => Self::Unauthenticated,
             404 => Self::NotFound,
             408 | 425 | 429 | 503 => Self::TryLater,
             413 => Self::TooBig,
@@ -72,8 +79,10 @@ impl CloseCode {
             Self::Restart => 1012,
             Self::TryLater => 1013,
             Self::Stalled => 3000,
+            Self::Expired => 3001,
             Self::InvalidCursor => 3500,
             Self::NotFound => 3501,
+            Self::Unauthenticated => 3502,
         }
     }
 }
@@ -95,6 +104,7 @@ pub const fn status(code: u16) -> u16 {
         1008 => 403,
         1009 => 413,
         3501 => 404,
+        3502 => 401,
         _ => 400,
     }
 }
@@ -110,7 +120,7 @@ mod tests {
             .map(CloseCode::code)
             .filter(|&code| comes_back(code))
             .collect();
-        assert_eq!(back, [1001, 1011, 1012, 1013, 3000]);
+        assert_eq!(back, [1001, 1011, 1012, 1013, 3000, 3001]);
         assert!(comes_back(1006) && comes_back(3499) && !comes_back(3500) && !comes_back(3999));
     }
 }

@@ -37,6 +37,7 @@ async fn announce(executions: &stepcast::executions::Executions, numbers: std::o
             input: json!({}),
             lease: None,
             producer: None,
+            owner: None,
         };
         executions.announce(announcement).await.unwrap();
     }

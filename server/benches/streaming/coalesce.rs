@@ -138,6 +138,7 @@ async fn follow(
         pipeline: Definition::Inline(definition.clone()),
         input: Map::new(),
         execution_id: None,
+        owner: None,
     };
     let id = executions.create(request).await.unwrap();
     let url = format!("ws://{address}/ws/pipeline/{id}");

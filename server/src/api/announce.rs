@@ -84,6 +84,7 @@ impl Described {
             input,
             lease: self.lease_ms.map(Duration::from_millis),
             producer: producer::name(headers)?,
+            owner: None,
         })
     }
 }

@@ -12,6 +12,7 @@ use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::page::{self, PageEnd, PageGap};
 
 use super::parts::{Path, Query};
+use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::{Page, Reader, Record};
@@ -28,6 +29,7 @@ pub(crate) struct PageParameters {
 /// time has passed.
 pub(crate) async fn page(
     State(executions): State<Executions>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(parameters): Query<PageParameters>,
     selection: Selection,
@@ -41,7 +43,8 @@ pub(crate) async fn page(
     let row = executions
         .find(&id)?
         .ok_or_else(Problem::unknown_execution)?;
-    let start = parameters::start(selection.after, stream.epoch(), stream.tail().last_seq)?;
+    let after = caller.pass.begin(selection.after);
+    let start = parameters::start(after, stream.epoch(), stream.tail().last_seq)?;
     let mut reader = Reader::new(stream.clone(), start.after);
     if let (Some(wait), None) = (parameters.wait_ms, start.void) {
         let wait = Duration::from_millis(wait.min(LONGEST_WAIT_MS));

@@ -12,8 +12,9 @@ use stepcast_core::time::Timestamp;
 use super::announce::Described;
 use super::body::Body;
 use super::parts::{Path, Query};
+use crate::access::{Action, Caller};
 use crate::error::Problem;
-use crate::executions::{Definition, Executions, Request};
+use crate::executions::{Announcement, Definition, Executions, Request};
 use crate::log::{ExecutionRow, ExecutionStatus, ListQuery};
 
 /// The body of `POST /api/executions`.
@@ -53,6 +54,7 @@ enum Mode {
 /// `POST /api/executions`
 pub(crate) async fn start(
     State(executions): State<Executions>,
+    caller: Caller,
     headers: HeaderMap,
     Body(mut start): Body<Start>,
 ) -> Result<Response, Problem> {
@@ -66,24 +68,25 @@ pub(crate) async fn start(
     if start.mode != Mode::External {
         described.must_be_absent()?;
     }
+    let owner = caller.owner();
     match start.mode {
-        Mode::External => announce(&executions, start, described, &headers).await,
+        Mode::External => announce(&executions, start, described, &headers, owner).await,
         Mode::Blocking => {
-            let (id, result) = executions.run_blocking(request(start)?).await?;
+            let (id, result) = executions.run_blocking(request(start, owner)?).await?;
             Ok(Json(json!({ "execution_id": id, "result": result })).into_response())
         }
         Mode::Create => {
-            let id = executions.create(request(start)?).await?;
+            let id = executions.create(request(start, owner)?).await?;
             Ok(created(&id, ExecutionStatus::Pending))
         }
         Mode::Stream => {
-            let id = executions.create_and_start(request(start)?).await?;
+            let id = executions.create_and_start(request(start, owner)?).await?;
             Ok(created(&id, ExecutionStatus::Running))
         }
     }
 }
 
-fn request(start: Start) -> Result<Request, Problem> {
+fn request(start: Start, owner: Option<String>) -> Result<Request, Problem> {
     let pipeline = match (start.pipeline, start.definition) {
         (Some(name), None) => Definition::Stored(name),
         (None, Some(definition)) => Definition::Inline(definition),
@@ -98,6 +101,7 @@ fn request(start: Start) -> Result<Request, Problem> {
         pipeline,
         input: start.input,
         execution_id: parsed_id(start.execution_id.as_deref())?,
+        owner,
     })
 }
 
@@ -112,6 +116,7 @@ async fn announce(
     start: Start,
     described: Described,
     headers: &HeaderMap,
+    owner: Option<String>,
 ) -> Result<Response, Problem> {
     let (Some(name), None) = (start.pipeline, start.definition) else {
         return Err(Problem::new(
@@ -127,6 +132,10 @@ async fn announce(
         headers,
         executions.config().max_event_bytes,
     )?;
+    let announcement = Announcement {
+        owner,
+        ..announcement
+    };
     let (row, new) = executions.announce(announcement).await?;
     let status = if new {
         StatusCode::CREATED
@@ -225,6 +234,7 @@ pub(crate) struct ListParameters {
 /// `GET /api/executions?limit=&before=&status=`: newest first.
 pub(crate) async fn list(
     State(executions): State<Executions>,
+    caller: Caller,
     Query(parameters): Query<ListParameters>,
 ) -> Result<Json<Value>, Problem> {
     let unknown = || {
@@ -247,6 +257,7 @@ pub(crate) async fn list(
         limit,
         before: parameters.before,
         statuses,
+        owner: caller.identity.only(),
     })?;
     let next = (rows.len() == limit)
         .then(|| rows.last().map(|row| row.key.key))
@@ -269,6 +280,7 @@ pub(crate) struct ShowParameters {
 /// `GET /api/executions/{id}?view=true`: one; with `view`, everything that a page shows of it.
 pub(crate) async fn show(
     State(executions): State<Executions>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(parameters): Query<ShowParameters>,
 ) -> Result<Json<Value>, Problem> {
@@ -280,6 +292,7 @@ pub(crate) async fn show(
     if let Some(object) = summary.as_object_mut() {
         object.insert("links".to_owned(), links(&id));
         if parameters.view {
+            caller.may(Action::WatchAll, &row)?;
             object.insert("view".to_owned(), json!(executions.view(&id).await?));
         }
     }
@@ -306,6 +319,7 @@ async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
         "last_seq": row.last_seq,
         "progress": progress,
         "resumed_from": row.resumed_from,
+        "owner": row.owner,
         "external": row.lease_ms.is_some(),
         "lease_ms": row.lease_ms,
     })

@@ -12,6 +12,7 @@ use super::incoming::Expected;
 use super::intake::Intake;
 use super::parts::Path;
 use super::producer::{self, FromProducer};
+use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::{
     Executions, PRODUCER_EPOCH, PRODUCER_SEQ, Producer, Receipt, STREAM_CLOSED, STREAM_NEXT_OFFSET,
@@ -22,6 +23,7 @@ use crate::log::{ExecutionStatus, Stream};
 /// Takes events: one or an array as JSON, or a stream of lines.
 pub(crate) async fn events(
     State(executions): State<Executions>,
+    caller: Caller,
     Path(id): Path<String>,
     FromProducer(producer): FromProducer,
     request: Request,
@@ -36,7 +38,8 @@ pub(crate) async fn events(
             Ok(answer(&stream, &receipt))
         }
         "application/x-ndjson" => {
-            let intake = Intake::new(executions, stream, producer);
+            let lease = executions.access().lease(&caller.pass);
+            let intake = Intake::new(executions, stream, producer, lease);
             intake.run(request.into_body()).await
         }
         _ => Err(Problem::new(

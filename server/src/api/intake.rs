@@ -14,6 +14,7 @@ use stepcast_core::id::Seq;
 use super::incoming::{Expected, too_large};
 use super::ingest::answer;
 use super::lines::{Lines, TooLong};
+use crate::access::Lease;
 use crate::context::Draft;
 use crate::error::Problem;
 use crate::executions::{Executions, Producer, Receipt, Refusal, Unit};
@@ -30,6 +31,8 @@ pub(super) struct Intake {
     /// Whole lines that have not been taken, and the number of the first.
     group: Vec<Draft>,
     first_line: u64,
+    /// Until when lines are taken.
+    lease: Lease,
     /// All groups so far.
     receipt: Receipt,
     /// For each group that is not known to be kept: its last event, and the lines taken up to it.
@@ -41,6 +44,7 @@ impl Intake {
         executions: Executions,
         stream: Arc<Stream>,
         producer: Option<Producer>,
+        lease: Lease,
     ) -> Self {
         let receipt = Receipt {
             last: stream.tail().last_seq,
@@ -53,6 +57,7 @@ impl Intake {
             producer,
             group: Vec::new(),
             first_line: 0,
+            lease,
             receipt,
             unsettled: VecDeque::new(),
         }
@@ -79,10 +84,12 @@ impl Intake {
 
     async fn read(&mut self, body: &mut BodyDataStream) -> Result<(), Problem> {
         let stopping = self.executions.stopping().clone();
+        let lease = self.lease.clone();
         loop {
             let chunk = tokio::select! {
                 chunk = body.next() => chunk,
                 () = stopping.cancelled() => return Err(stops()),
+                () = lease.over() => return Err(expired()),
             };
             match chunk {
                 Some(Ok(chunk)) => self.arrived(&chunk).await?,
@@ -232,6 +239,11 @@ impl Intake {
             LARGEST_GROUP.min(most)
         }
     }
+}
+
+fn expired() -> Problem {
+    let detail = "The token has expired, or was revoked: come back with one that is valid, and send the lines that were not taken.";
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
 }
 
 fn stops() -> Problem {

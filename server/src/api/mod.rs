@@ -1,6 +1,7 @@
 //! The HTTP API: handlers take a request apart, call [`crate::executions::Executions`], and put an answer together.
 
 mod announce;
+pub(crate) mod audit;
 pub(crate) mod body;
 pub(crate) mod events;
 pub(crate) mod executions;
@@ -13,4 +14,7 @@ pub(crate) mod metrics;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
 mod producer;
+pub(crate) mod session;
+pub(crate) mod shares;
+pub(crate) mod tickets;
 pub(crate) mod waits;

@@ -9,6 +9,7 @@ use stepcast_core::id::ExecutionId;
 
 use super::body::Body;
 use super::parts::{Path, Query};
+use crate::access::Caller;
 use crate::error::{Flaw, Problem};
 use crate::executions::Executions;
 
@@ -30,11 +31,12 @@ pub(crate) struct ListParameters {
 /// `GET /api/waits?limit=`: what waits for people, in all runs under way.
 pub(crate) async fn all(
     State(executions): State<Executions>,
+    caller: Caller,
     Query(parameters): Query<ListParameters>,
-) -> Json<Value> {
+) -> Result<Json<Value>, Problem> {
     let limit = parameters.limit.unwrap_or(500).clamp(1, 10_000);
-    let (waits, total) = executions.open_waits(limit);
-    Json(json!({ "waits": waits, "total": total }))
+    let (waits, total) = executions.open_waits(limit, caller.identity.only())?;
+    Ok(Json(json!({ "waits": waits, "total": total })))
 }
 
 /// `GET /api/executions/{id}/waits`: every question of a run.
@@ -47,14 +49,18 @@ pub(crate) async fn list(
     Ok(Json(json!({ "execution_id": id, "waits": waits })))
 }
 
-/// `POST /api/executions/{id}/waits/{wait_id}/answer`
+/// `POST /api/executions/{id}/waits/{wait_id}/answer`. Where there are accounts, the answer is by whoever is signed in,
+/// whatever name they give.
 pub(crate) async fn answer(
     State(executions): State<Executions>,
+    caller: Caller,
     Path((id, wait_id)): Path<(String, String)>,
     Body(answering): Body<Answering>,
 ) -> Result<Json<Value>, Problem> {
     let id: ExecutionId = id.parse()?;
-    let by = named(answering.by)?;
+    let by = caller
+        .owner()
+        .map_or_else(|| named(answering.by), |user| Ok(Some(user)))?;
     let most = executions.config().max_event_bytes;
     if json!(answering.answer).to_string().len() > most {
         let detail = format!("An answer may have {most} bytes; the setting is max_event_bytes.");

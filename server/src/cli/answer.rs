@@ -45,6 +45,14 @@ pub(super) struct Answer {
         default_value = "http://127.0.0.1:8400"
     )]
     server: String,
+    /// Who you are, on a server with accounts: the answer is by that user
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "STEPCAST_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
 }
 
 /// A question, as the server lists it.
@@ -64,9 +72,17 @@ impl Answer {
     /// Lists, or answers.
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let Some(execution) = &self.execution else {
-            return list(&Server::new(&self.server).map_err(CliError::usage)?).await;
+            let mut server = Server::new(&self.server).map_err(CliError::usage)?;
+            server
+                .show(self.token.as_deref())
+                .map_err(CliError::usage)?;
+            return list(&server).await;
         };
-        let target = Target::parse(execution, &self.server).map_err(CliError::usage)?;
+        let mut target = Target::parse(execution, &self.server).map_err(CliError::usage)?;
+        target
+            .server
+            .show(self.token.as_deref())
+            .map_err(CliError::usage)?;
         let (wait_id, fields) = match self.words.split_first() {
             Some((first, rest)) if !first.contains('=') => (Some(first.as_str()), rest),
             Some(_) | None => (None, self.words.as_slice()),

@@ -1,7 +1,8 @@
-//! The command line: `serve`, `run`, `tail`, `answer`, `validate`, `log`.
+//! The command line: `serve`, `run`, `tail`, `answer`, `validate`, `log`, `token`, `audit`.
 
 mod answer;
 mod asker;
+mod audit;
 mod bars;
 mod dialog;
 mod log;
@@ -13,6 +14,7 @@ mod signals;
 mod source;
 mod story;
 mod tail;
+mod token;
 mod validate;
 mod words;
 
@@ -25,6 +27,7 @@ use stepcast_core::control::EndReason;
 use thiserror::Error;
 
 use crate::RunError;
+use crate::access::RegisterError;
 use crate::config::{Config, ConfigError};
 use crate::log::StoreError;
 use crate::step::StepRegistry;
@@ -62,6 +65,10 @@ enum Command {
     Validate(validate::Validate),
     /// Look after the log in a data folder
     Log(log::Log),
+    /// Make, list and revoke tokens for a server with accounts
+    Token(token::Token),
+    /// Show who did what on a server with accounts
+    Audit(audit::Audit),
 }
 
 /// How a command ended; its number is the process's exit code.
@@ -137,6 +144,9 @@ enum CliError {
     /// The log failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The register of credentials failed.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// What was to be taken in was not, or not all of it.
     #[error("{}: {}", .0.display(), .1)]
     Import(PathBuf, StoreError),
@@ -156,7 +166,8 @@ impl CliError {
             | Self::Refused(_)
             | Self::Unreachable(_)
             | Self::NobodyToAsk(_)
-            | Self::Config(_) => Outcome::Usage,
+            | Self::Config(_)
+            | Self::Register(_) => Outcome::Usage,
             Self::Failed(_) | Self::Server(_) | Self::Store(_) | Self::Import(..) | Self::Io(_) => {
                 Outcome::Failed
             }
@@ -175,6 +186,8 @@ impl Cli {
             Command::Answer(answer) => answer.run().await,
             Command::Validate(validate) => validate.run(),
             Command::Log(log) => log.run(),
+            Command::Token(token) => token.run(),
+            Command::Audit(audit) => audit.run(),
         };
         match result {
             Ok(outcome) => outcome,
@@ -196,7 +209,7 @@ impl Cli {
     pub fn default_log(&self) -> &'static str {
         match self.command {
             Command::Serve(_) => "info",
-            Command::Log(_) => "warn",
+            Command::Log(_) | Command::Token(_) | Command::Audit(_) => "warn",
             Command::Run(_) | Command::Tail(_) | Command::Answer(_) | Command::Validate(_) => {
                 "error"
             }
@@ -228,7 +241,9 @@ mod tests {
     fn the_command_line_is_well_formed_and_every_command_has_examples() {
         let mut command = Cli::command();
         command.clone().debug_assert();
-        for name in ["serve", "run", "tail", "answer", "validate", "log"] {
+        for name in [
+            "serve", "run", "tail", "answer", "validate", "log", "token", "audit",
+        ] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

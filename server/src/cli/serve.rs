@@ -21,6 +21,7 @@ Examples:
   stepcast serve
   stepcast serve --listen 127.0.0.1:9000 --data-dir /var/lib/stepcast
   stepcast serve --pipelines examples --start library --store memory
+  stepcast token create me --scopes admin && stepcast serve --accounts
   STEPCAST_HEARTBEAT_MS=5000 stepcast serve --config stepcast.toml
 
 Every setting can stand in the file (stepcast.toml), in a variable (STEPCAST_ and its name
@@ -44,6 +45,9 @@ pub(super) struct Serve {
     /// Offer the pipelines of this folder
     #[arg(long, value_name = "FOLDER")]
     pipelines: Option<PathBuf>,
+    /// Let in only who has a token; `stepcast token create` makes one
+    #[arg(long)]
+    accounts: bool,
     /// Start a run of this stored pipeline at once; may be given several times
     #[arg(long, value_name = "NAME")]
     start: Vec<String>,
@@ -93,6 +97,7 @@ impl Serve {
         if let Some(pipelines) = &self.pipelines {
             config.pipelines.clone_from(pipelines);
         }
+        config.access.tokens |= self.accounts;
         config.check()?;
         Ok(config)
     }
@@ -104,6 +109,7 @@ async fn start(executions: &Executions, name: &str) -> Result<(), CliError> {
         pipeline: Definition::Stored(name.to_owned()),
         input: Map::new(),
         execution_id: None,
+        owner: None,
     };
     match executions.create_and_start(request).await {
         Ok(id) => {

@@ -19,6 +19,7 @@ Examples:
   stepcast tail exec_123 --after now           only what is still to come
   stepcast tail exec_123 --pace 10             as it came, ten times as fast
   stepcast tail exec_123 --after 7.42          what follows event 42 of the log's incarnation 7
+  STEPCAST_TOKEN=… stepcast tail exec_123      on a server with accounts
   stepcast tail exec_123 | jq .event_type      in a pipe: one event a line
 
 It comes back by itself when the network or the server goes away, and says so on
@@ -37,6 +38,14 @@ pub(super) struct Tail {
         default_value = "http://127.0.0.1:8400"
     )]
     server: String,
+    /// Who you are, on a server with accounts
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "STEPCAST_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
     /// Begin after this cursor: `earliest`, `now`, or an `id:` that the stream gave before
     #[arg(long, value_name = "CURSOR", default_value_t = Position::Earliest)]
     after: Position,
@@ -64,7 +73,11 @@ enum Way {
 impl Tail {
     /// Follows until the end, or until somebody presses Ctrl-C.
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        let target = Target::parse(&self.execution, &self.server).map_err(CliError::usage)?;
+        let mut target = Target::parse(&self.execution, &self.server).map_err(CliError::usage)?;
+        target
+            .server
+            .show(self.token.as_deref())
+            .map_err(CliError::usage)?;
         let mut config = Config::new(target.execution_id.clone());
         if let (Some(_), Some(Way::Poll)) = (self.pace, self.transport) {
             return Err(CliError::Usage(

@@ -120,7 +120,8 @@ pub(super) fn refusal(status: u16) -> String {
         400 => {
             "the request is not understood, or the cursor is none of this stream (400)".to_owned()
         }
-        401 => "the server wants to know who asks (401)".to_owned(),
+        401 => "the server wants to know who asks: give --token, or set STEPCAST_TOKEN (401)"
+            .to_owned(),
         403 => "the server does not let you see it (403)".to_owned(),
         404 => "there is no such execution (404)".to_owned(),
         410 => "it is gone (410)".to_owned(),

@@ -41,6 +41,8 @@ pub struct Announcement {
     pub lease: Option<Duration>,
     /// The producer's name, where it has one.
     pub producer: Option<String>,
+    /// Whose it is going to be; nobody's where there are no accounts.
+    pub owner: Option<String>,
 }
 
 impl Executions {
@@ -93,6 +95,7 @@ impl Executions {
             created_at: unix_millis(),
             lease_ms: Some(lease),
             resumed_from: None,
+            owner: announced.owner,
         }
     }
 
@@ -100,6 +103,7 @@ impl Executions {
     fn same(&self, row: ExecutionRow, new: &NewExecution) -> Result<(ExecutionRow, bool), Problem> {
         let origin = self.0.log.store().origin(row.key.key)?;
         let alike = row.lease_ms == new.lease_ms
+            && row.owner == new.owner
             && row.pipeline == new.pipeline
             && origin.is_some_and(|it| it == (new.definition.clone(), new.input.clone()));
         if alike {

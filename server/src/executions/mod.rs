@@ -39,6 +39,7 @@ pub(crate) use self::refusal::{
     PRODUCER_EPOCH, PRODUCER_SEQ, STREAM_CLOSED, STREAM_NEXT_OFFSET, cursor_value,
 };
 pub use self::waits::{Standing, WaitRecord};
+use crate::access::Access;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::context::StreamingContext;
@@ -60,6 +61,7 @@ struct Inner {
     registry: Arc<StepRegistry>,
     catalog: Catalog,
     config: Config,
+    access: Access,
     metrics: MetricsSubscriber,
     meter: Meter,
     /// Executions under way in this process.
@@ -86,7 +88,8 @@ struct Running {
 }
 
 impl Executions {
-    /// Executions over this log. What a former process left unended goes on where it may, and is ended where not.
+    /// Executions over this log, on a server without accounts. What a former process left unended goes on where it may,
+    /// and is ended where not.
     ///
     /// # Errors
     /// Where the log cannot be read or written.
@@ -94,6 +97,19 @@ impl Executions {
         log: Log,
         registry: StepRegistry,
         config: Config,
+    ) -> Result<Self, StoreError> {
+        Self::recover_with(log, registry, config, Access::default()).await
+    }
+
+    /// [`Executions::recover`], for those whom `access` lets in.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn recover_with(
+        log: Log,
+        registry: StepRegistry,
+        config: Config,
+        access: Access,
     ) -> Result<Self, StoreError> {
         let catalog = Catalog::new(config.pipelines.clone());
         let slots = config.max_running.min(Semaphore::MAX_PERMITS);
@@ -104,6 +120,7 @@ impl Executions {
             catalog,
             fans: Fans::new(Duration::from_millis(config.heartbeat_ms), stopping.clone()),
             config,
+            access,
             metrics: MetricsSubscriber::default(),
             meter: Meter::default(),
             running: Mutex::default(),
@@ -119,6 +136,7 @@ impl Executions {
         executions.watch_leases();
         let keeping = metrics::keep(executions.clone());
         executions.0.tasks.spawn(keeping);
+        executions.access().watch(executions.stopping().clone());
         Ok(executions)
     }
 
@@ -130,6 +148,11 @@ impl Executions {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// Who may come in.
+    pub fn access(&self) -> &Access {
+        &self.0.access
     }
 
     /// The stored pipelines.
@@ -190,11 +213,12 @@ impl Executions {
     /// validate, 429 where too many wait already.
     pub async fn create(&self, request: Request) -> Result<ExecutionId, Problem> {
         let id = request.execution_id.clone().unwrap_or_else(random_id);
+        let owner = request.owner;
         let prepared = self.prepare(request.pipeline, request.input)?;
         let this = self.clone();
         self.detached(async move {
             let place = this.waiting_place()?;
-            this.enter(&id, &prepared, None).await?;
+            this.enter(&id, &prepared, None, owner).await?;
             this.await_start(place, &id);
             Ok(id)
         })
@@ -208,10 +232,11 @@ impl Executions {
     pub async fn create_and_start(&self, request: Request) -> Result<ExecutionId, Problem> {
         let slot = self.slot()?;
         let id = request.execution_id.clone().unwrap_or_else(random_id);
+        let owner = request.owner;
         let prepared = self.prepare(request.pipeline, request.input)?;
         let this = self.clone();
         self.detached(async move {
-            let stream = this.enter(&id, &prepared, None).await?;
+            let stream = this.enter(&id, &prepared, None, owner).await?;
             this.launch(stream, prepared, slot).await?;
             Ok(id)
         })

@@ -23,6 +23,8 @@ pub struct Request {
     pub input: Map<String, Value>,
     /// An id of the caller's choosing.
     pub execution_id: Option<ExecutionId>,
+    /// Whose it is going to be; nobody's where there are no accounts.
+    pub owner: Option<String>,
 }
 
 /// Which pipeline.
@@ -149,6 +151,7 @@ impl Executions {
         id: &ExecutionId,
         prepared: &Prepared,
         resumed_from: Option<ExecutionId>,
+        owner: Option<String>,
     ) -> Result<Arc<Stream>, Problem> {
         let budget = self.budget(&prepared.pipeline);
         let new = NewExecution {
@@ -159,6 +162,7 @@ impl Executions {
             created_at: unix_millis(),
             lease_ms: None,
             resumed_from,
+            owner,
         };
         self.storing(move |log| log.create(&new, budget)).await
     }

@@ -27,6 +27,7 @@ impl Executions {
             limit: usize::MAX,
             before: None,
             statuses,
+            owner: None,
         })? {
             // what waits for a start, or for a producer elsewhere, did not stop with this server
             if self.adopt(&row) {

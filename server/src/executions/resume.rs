@@ -36,8 +36,10 @@ impl Executions {
         let new = random_id();
         let (this, id) = (self.clone(), new.clone());
         self.detached(async move {
-            let from = row.id.clone();
-            let stream = this.enter(&id, &resumption.prepared, Some(from)).await?;
+            let (from, owner) = (row.id.clone(), row.owner.clone());
+            let stream = this
+                .enter(&id, &resumption.prepared, Some(from), owner)
+                .await?;
             let claim = this.hold(&stream)?;
             this.set_running(&stream).await?;
             let task = this.clone();

@@ -2,6 +2,7 @@
 //!
 //! A run knows the questions of its steps under way. All others are found in its log.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -14,7 +15,7 @@ use stepcast_core::time::Timestamp;
 use super::Executions;
 use super::prepare::flaws;
 use crate::error::Problem;
-use crate::log::{ExecutionRow, Reader, Stream};
+use crate::log::{ExecutionRow, ExecutionStatus, ListQuery, Reader, StoreError, Stream};
 use crate::pipeline::{Desk, Refused, Wait};
 use crate::step::{Answer, AnswerSource};
 
@@ -127,24 +128,45 @@ impl Executions {
         Ok(waits)
     }
 
-    /// What this process waits for people to answer, the oldest first, so many of them; and how many there are.
-    pub fn open_waits(&self, limit: usize) -> (Vec<WaitRecord>, usize) {
+    /// What this process waits for people to answer, the oldest first, so many of them; and how many there are. Of the
+    /// executions of one owner, or of all.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub fn open_waits(
+        &self,
+        limit: usize,
+        owner: Option<String>,
+    ) -> Result<(Vec<WaitRecord>, usize), StoreError> {
+        let own = owner.map(|owner| self.under_way_of(owner)).transpose()?;
+        let is_shown = |id: &ExecutionId| own.as_ref().is_none_or(|own| own.contains(id));
         let runs = self.runs();
         let mut open: Vec<(ExecutionId, Arc<Wait>)> = Vec::new();
         let mut take = |id: &ExecutionId, waits: &[Arc<Wait>]| {
             open.extend(waits.iter().map(|wait| (id.clone(), Arc::clone(wait))));
         };
-        for (id, running) in runs.iter() {
+        for (id, running) in runs.iter().filter(|(id, _)| is_shown(id)) {
             take(id, &running.desk.open());
         }
-        for (id, waits) in self.0.parked.lock().iter() {
+        for (id, waits) in self.0.parked.lock().iter().filter(|(id, _)| is_shown(id)) {
             take(id, waits);
         }
         drop(runs);
         open.sort_by(|(one, a), (other, b)| (a.asked_at, one).cmp(&(b.asked_at, other)));
         let first = open.iter().take(limit);
         let records = first.map(|(id, wait)| WaitRecord::open(id, wait)).collect();
-        (records, open.len())
+        Ok((records, open.len()))
+    }
+
+    /// The executions of one owner that may wait for people.
+    fn under_way_of(&self, owner: String) -> Result<HashSet<ExecutionId>, StoreError> {
+        let rows = self.list(&ListQuery {
+            limit: usize::MAX,
+            before: None,
+            statuses: vec![ExecutionStatus::Running, ExecutionStatus::Waiting],
+            owner: Some(owner),
+        })?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
     /// Hands an answer in at the run's desk. A run that is put away comes back for it.

@@ -97,6 +97,14 @@ impl Follower {
         }
     }
 
+    /// Shows another token from the next connection on: the one before has expired, or is about to.
+    ///
+    /// # Errors
+    /// Where it cannot stand in a header.
+    pub fn show(&mut self, token: Option<&str>) -> Result<(), ServerError> {
+        self.server.show(token)
+    }
+
     /// Tries again now, after a refusal too.
     pub fn retry(&mut self) {
         self.feed(Input::Retry);

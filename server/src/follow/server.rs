@@ -1,5 +1,6 @@
 //! Which server, and which execution on it: parsed once from what a person types.
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 use stepcast_core::id::{ExecutionId, IdError};
 use thiserror::Error;
@@ -10,6 +11,8 @@ pub struct Server {
     /// Without a slash at the end.
     base: String,
     http: Client,
+    /// What every request shows.
+    token: Option<HeaderValue>,
 }
 
 /// An execution on a server.
@@ -49,6 +52,9 @@ pub enum ServerError {
         /// What is wrong with it.
         source: IdError,
     },
+    /// A token with characters that stand in none.
+    #[error("the token is none: it is one word of visible ASCII characters")]
+    Token,
     /// The HTTP client cannot be made.
     #[error("no HTTP client can be made: {0}")]
     Client(#[from] reqwest::Error),
@@ -63,6 +69,23 @@ impl Server {
         Self::at(&parse(address)?)
     }
 
+    /// Shows this token with every request from now on, on a server with accounts. A token that is renewed is given
+    /// here again: the next connection shows it.
+    ///
+    /// # Errors
+    /// Where it cannot stand in a header.
+    pub fn show(&mut self, token: Option<&str>) -> Result<(), ServerError> {
+        self.token = token
+            .map(|token| {
+                let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+                    .map_err(|_invalid| ServerError::Token)?;
+                value.set_sensitive(true);
+                Ok::<_, ServerError>(value)
+            })
+            .transpose()?;
+        Ok(())
+    }
+
     /// The address, without a slash at the end.
     pub fn address(&self) -> &str {
         &self.base
@@ -70,12 +93,19 @@ impl Server {
 
     /// A GET of a path that begins with a slash.
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
-        self.http.get(format!("{}{path}", self.base))
+        self.shown(self.http.get(format!("{}{path}", self.base)))
     }
 
     /// A POST to a path that begins with a slash.
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
-        self.http.post(format!("{}{path}", self.base))
+        self.shown(self.http.post(format!("{}{path}", self.base)))
+    }
+
+    fn shown(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token.clone()),
+            None => request,
+        }
     }
 
     fn at(url: &Url) -> Result<Self, ServerError> {
@@ -92,6 +122,7 @@ impl Server {
                 .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("stepcast/", env!("CARGO_PKG_VERSION")))
                 .build()?,
+            token: None,
         })
     }
 }

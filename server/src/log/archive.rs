@@ -28,6 +28,8 @@ pub(super) struct Header {
     pub(super) lease_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) resumed_from: Option<ExecutionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<String>,
     /// The first event that follows; 1 where there is none.
     pub(super) earliest: Seq,
     /// The last one; 0 where there is none.

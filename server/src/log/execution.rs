@@ -31,6 +31,8 @@ pub struct NewExecution {
     pub lease_ms: Option<u64>,
     /// The execution whose history this one goes on from.
     pub resumed_from: Option<ExecutionId>,
+    /// Whose it is; nobody's where there are no accounts.
+    pub owner: Option<String>,
 }
 
 impl NewExecution {
@@ -44,6 +46,7 @@ impl NewExecution {
             created_at,
             lease_ms: None,
             resumed_from: None,
+            owner: None,
         }
     }
 
@@ -62,6 +65,7 @@ impl NewExecution {
             last_seq: 0,
             lease_ms: self.lease_ms,
             resumed_from: self.resumed_from.clone(),
+            owner: self.owner.clone(),
         }
     }
 }
@@ -184,6 +188,8 @@ pub struct ExecutionRow {
     pub lease_ms: Option<u64>,
     /// As in [`NewExecution`].
     pub resumed_from: Option<ExecutionId>,
+    /// As in [`NewExecution`].
+    pub owner: Option<String>,
 }
 
 /// Which executions to list.
@@ -195,4 +201,6 @@ pub struct ListQuery {
     pub before: Option<i64>,
     /// With one of these statuses; with any where empty.
     pub statuses: Vec<ExecutionStatus>,
+    /// Of this owner; of any, and of none, where there is none.
+    pub owner: Option<String>,
 }

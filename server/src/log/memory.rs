@@ -125,7 +125,8 @@ impl Store for MemoryStore {
         let rows = lock(&self.0);
         let matching = rows.by_key.range(..before).rev().map(|(_, (row, ..))| row);
         let wanted = matching
-            .filter(|row| query.statuses.is_empty() || query.statuses.contains(&row.status));
+            .filter(|row| query.statuses.is_empty() || query.statuses.contains(&row.status))
+            .filter(|row| query.owner.is_none() || query.owner == row.owner);
         Ok(wanted.take(query.limit).cloned().collect())
     }
 

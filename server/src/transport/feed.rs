@@ -17,6 +17,7 @@ use stepcast_core::wire::close::CloseCode;
 use tokio::sync::watch;
 
 use super::parameters::Selection;
+use crate::access::{Action, Caller, Denied, Identity, Lease, On, decide};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executions::Executions;
@@ -59,6 +60,8 @@ pub(crate) struct Feed {
     open: BTreeMap<ExecutionId, Open>,
     wake: Option<Time>,
     leaving: bool,
+    identity: Identity,
+    lease: Lease,
 }
 
 struct Open {
@@ -73,6 +76,7 @@ impl Feed {
         executions: Executions,
         execution_id: ExecutionId,
         selection: Selection,
+        caller: Caller,
     ) -> Self {
         let clock = Clock::start();
         let config = session_config(executions.config());
@@ -81,18 +85,20 @@ impl Feed {
             clock.now(),
             Input::Subscribe {
                 execution_id,
-                after: selection.after,
+                after: caller.pass.begin(selection.after),
                 filter: selection.filter,
                 pace: selection.pace,
             },
         );
         Self {
-            executions,
             session,
             clock,
             open: BTreeMap::new(),
             wake: None,
             leaving: false,
+            lease: executions.access().lease(&caller.pass),
+            identity: caller.identity,
+            executions,
         }
     }
 
@@ -104,6 +110,7 @@ impl Feed {
         executions: Executions,
         execution_id: ExecutionId,
         cursor: Cursor,
+        (identity, lease): (Identity, Lease),
     ) -> Result<Self, StoreError> {
         let stream = executions.log().open(&execution_id)?;
         let Some(stream) = stream.filter(|stream| stream.epoch() == cursor.epoch) else {
@@ -121,6 +128,8 @@ impl Feed {
             open: BTreeMap::from([(execution_id, Open { reader, told })]),
             wake: None,
             leaving: false,
+            identity,
+            lease,
         })
     }
 
@@ -146,6 +155,9 @@ impl Feed {
     /// What there is to write, at once; empty where there is nothing.
     pub(crate) async fn ready(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
+        if !self.leaving && self.lease.is_over() {
+            self.expire();
+        }
         loop {
             match self.session.poll() {
                 Output::Open(id) => self.open(id),
@@ -171,6 +183,14 @@ impl Feed {
         let now = self.clock.now();
         let stopping = self.executions.stopping().clone();
         let leaving = self.leaving;
+        let lease = self.lease.clone();
+        let expired = async {
+            if leaving {
+                std::future::pending().await
+            } else {
+                lease.over().await
+            }
+        };
         let goes_away = async {
             if leaving {
                 std::future::pending().await
@@ -193,6 +213,7 @@ impl Feed {
                 let retry_ms = jittered(self.executions.config().retry_ms);
                 self.session.handle(now, Input::GoingAway { retry_ms });
             }
+            () = expired => self.expire(),
             (execution_id, tail) = grown(&self.open) => {
                 if let Some(open) = self.open.get_mut(&execution_id) {
                     open.told = tail;
@@ -204,8 +225,43 @@ impl Feed {
         }
     }
 
+    /// What was shown is not valid any more: the client is to come back with what is.
+    fn expire(&mut self) {
+        self.leaving = true;
+        let retry_ms = jittered(self.executions.config().retry_ms);
+        let now = self.clock.now();
+        self.session.handle(now, Input::Expired { retry_ms });
+    }
+
+    /// Who reads, and for how long they may.
+    pub(crate) fn holder(&self) -> (Identity, Lease) {
+        (self.identity.clone(), self.lease.clone())
+    }
+
+    /// Whether they may read this; the status and the words of the refusal where not.
+    fn admit(&mut self, execution_id: &ExecutionId) -> Result<(), (u16, String)> {
+        if matches!(self.identity, Identity::Local) {
+            return Ok(());
+        }
+        let row = self.executions.find(execution_id).map_err(|error| {
+            tracing::error!(%execution_id, %error, "an execution could not be looked up");
+            (500, "The log could not be read.".to_owned())
+        })?;
+        decide(&self.identity, Action::Open, On::Execution(row.as_ref()))
+            .map(drop)
+            .map_err(Denied::told)
+    }
+
     fn open(&mut self, execution_id: ExecutionId) {
         let now = self.clock.now();
+        if let Err((status, message)) = self.admit(&execution_id) {
+            let refused = Input::Refused {
+                execution_id,
+                status,
+                message,
+            };
+            return self.session.handle(now, refused);
+        }
         let found = self
             .executions
             .log()

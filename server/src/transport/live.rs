@@ -16,6 +16,7 @@ use super::dialect::Dialect;
 use super::feed::Feed;
 use super::seat::{Leave, Seat};
 use super::websocket::frame::{self, Incoming, Message, Opcode};
+use crate::access::{Identity, Lease};
 use crate::executions::Executions;
 use crate::log::Stream;
 
@@ -83,11 +84,12 @@ impl Live {
             match feed.rest().filter(|_| !stopping && self.incoming.is_idle()) {
                 Some((stream, cursor)) => {
                     let execution_id = stream.id().clone();
+                    let holder = feed.holder();
                     drop(feed);
-                    let Some(cursor) = self.sit(stream, cursor).await? else {
+                    let Some(cursor) = self.sit(stream, cursor, &holder.1).await? else {
                         return Ok(());
                     };
-                    feed = Box::new(self.resumed(execution_id, cursor)?);
+                    feed = Box::new(self.resumed(execution_id, cursor, holder)?);
                 }
                 None => tokio::select! {
                     () = feed.wait() => {}
@@ -99,7 +101,12 @@ impl Live {
 
     /// Lets a fan write until it gives the connection back, or the client says something; how far it has come then.
     /// `None` where the connection has ended.
-    async fn sit(&mut self, stream: Arc<Stream>, cursor: Cursor) -> io::Result<Option<Cursor>> {
+    async fn sit(
+        &mut self,
+        stream: Arc<Stream>,
+        cursor: Cursor,
+        lease: &Lease,
+    ) -> io::Result<Option<Cursor>> {
         let fans = self.executions.fans().clone();
         let fan = fans.sit_down(&stream, cursor.seq, &self.seat).await;
         drop(stream);
@@ -107,6 +114,7 @@ impl Live {
             tokio::select! {
                 biased;
                 leave = self.seat.given_up() => break leave,
+                () = lease.over() => break fan.stand_up(&self.seat).await,
                 readable = self.seat.socket().readable() => {
                     let open = match readable {
                         Ok(()) => self.take_in(),
@@ -130,8 +138,14 @@ impl Live {
         Ok(Some(Cursor { seq, ..cursor }))
     }
 
-    fn resumed(&self, execution_id: ExecutionId, cursor: Cursor) -> io::Result<Feed> {
-        Feed::resumed(self.executions.clone(), execution_id, cursor).map_err(io::Error::other)
+    fn resumed(
+        &self,
+        execution_id: ExecutionId,
+        cursor: Cursor,
+        holder: (Identity, Lease),
+    ) -> io::Result<Feed> {
+        Feed::resumed(self.executions.clone(), execution_id, cursor, holder)
+            .map_err(io::Error::other)
     }
 
     /// Takes what has arrived; false where the client is gone.

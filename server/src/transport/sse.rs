@@ -16,6 +16,7 @@ use super::dialect::{Dialect, Format};
 use super::feed::Feed;
 use super::live::Live;
 use super::parameters::{self, Selection};
+use crate::access::Caller;
 use crate::api::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
@@ -31,6 +32,7 @@ pub(crate) struct Parameters {
 /// Opens a stream. A cursor at the end of an ended execution is answered with 204: there is no more.
 pub(crate) async fn open(
     State(executions): State<Executions>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(Parameters { format }): Query<Parameters>,
     selection: Selection,
@@ -43,7 +45,8 @@ pub(crate) async fn open(
         .open(&id)?
         .ok_or_else(Problem::unknown_execution)?;
     let tail = stream.tail();
-    let start = parameters::start(selection.after, stream.epoch(), tail.last_seq)?;
+    let after = caller.pass.begin(selection.after);
+    let start = parameters::start(after, stream.epoch(), tail.last_seq)?;
     if tail.ended.is_some()
         && start.void.is_none()
         && start.after >= tail.last_seq
@@ -51,7 +54,7 @@ pub(crate) async fn open(
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let feed = Feed::single(executions.clone(), id, selection);
+    let feed = Feed::single(executions.clone(), id, selection, caller);
     // HTTP/1.0 has no chunks, and a HEAD no body: those two stay with HTTP
     let plain = method == Method::GET && version == Version::HTTP_11;
     let handover = handover.filter(|_| plain);

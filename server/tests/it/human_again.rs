@@ -42,7 +42,7 @@ async fn life(data: &Path, registry: StepRegistry) -> Executions {
 async fn asked(executions: &Executions, wait_id: &str) -> Value {
     soon(async {
         loop {
-            let (open, _) = executions.open_waits(10);
+            let (open, _) = executions.open_waits(10, None).unwrap();
             if let [wait] = &open[..]
                 && wait.wait_id() == wait_id
             {
@@ -82,6 +82,7 @@ async fn a_step_that_waits_in_its_own_code_begins_again_and_finds_its_answers() 
         pipeline: Definition::Inline(pipeline(json!([{"id": "a", "class": "Asks"}]), json!([]))),
         input: object(json!({})),
         execution_id: Some("asks".parse().unwrap()),
+        owner: None,
     };
     executions.create_and_start(request).await.unwrap();
     asked(&executions, "a.1").await;
@@ -166,6 +167,7 @@ async fn recovery_interrupt_ends_a_waiting_run_too() {
         pipeline: Definition::Inline(definition),
         input: object(json!({})),
         execution_id: Some("never".parse().unwrap()),
+        owner: None,
     };
     executions.create_and_start(request).await.unwrap();
     asked(&executions, "review.1").await;
@@ -178,7 +180,7 @@ async fn recovery_interrupt_ends_a_waiting_run_too() {
         .unwrap();
     let row = executions.find(&id).unwrap().unwrap();
     assert!(row.error.unwrap().contains("`recovery` is `interrupt`"));
-    assert_eq!(executions.open_waits(10).1, 0);
+    assert_eq!(executions.open_waits(10, None).unwrap().1, 0);
     let answer = executions
         .answer(
             &id,

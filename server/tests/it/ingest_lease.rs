@@ -281,6 +281,7 @@ async fn rule_11_idle_executions_leave_memory() {
             input: json!({}),
             lease: None,
             producer: None,
+            owner: None,
         };
         let (_, new) = server.executions.announce(announcement).await.unwrap();
         assert!(new);

@@ -7,6 +7,12 @@
     reason = "a test fails by panicking, and tells one story"
 )]
 
+mod access_attack;
+mod access_browser;
+mod access_harness;
+mod access_jwt;
+mod access_register;
+mod access_stream;
 mod ahead;
 mod cli;
 mod coalesce;

@@ -18,8 +18,8 @@ pub(super) fn create(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let created: Option<(i64, i64)> = transaction
         .prepare_cached(
-            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from)
-             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7 FROM incarnation WHERE true
+            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from, owner)
+             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8 FROM incarnation WHERE true
              ON CONFLICT (id) DO NOTHING RETURNING key, epoch",
         )?
         .query_row(
@@ -31,6 +31,7 @@ pub(super) fn create(
                 new.input.to_string(),
                 new.lease_ms.map(signed),
                 new.resumed_from.as_ref().map(ExecutionId::as_str),
+                new.owner,
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

@@ -184,6 +184,7 @@ fn bare(row: &ExecutionRow) -> Header {
         ended_at: row.ended_at,
         lease_ms: row.lease_ms,
         resumed_from: row.resumed_from.clone(),
+        owner: row.owner.clone(),
         earliest: row.earliest,
         last_seq: row.last_seq,
         checkpoint: None,

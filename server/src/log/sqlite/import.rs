@@ -201,8 +201,8 @@ fn enter(transaction: &Transaction<'_>, header: &Header) -> Result<Option<i64>, 
     let key: Option<i64> = transaction
         .prepare_cached(
             "INSERT INTO executions
-             (id, epoch, pipeline, status, error, created_at, started_at, ended_at, definition, input, lease_ms, resumed_from)
-             SELECT ?1, epoch, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM incarnation WHERE true
+             (id, epoch, pipeline, status, error, created_at, started_at, ended_at, definition, input, lease_ms, resumed_from, owner)
+             SELECT ?1, epoch, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM incarnation WHERE true
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
         .query_row(
@@ -218,6 +218,7 @@ fn enter(transaction: &Transaction<'_>, header: &Header) -> Result<Option<i64>, 
                 header.input.get(),
                 header.lease_ms.map(signed),
                 header.resumed_from.as_ref().map(ExecutionId::as_str),
+                header.owner,
             ],
             |row| row.get(0),
         )

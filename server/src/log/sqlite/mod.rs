@@ -243,13 +243,17 @@ impl Store for SqliteStore {
         } else {
             format!("AND status IN ({})", statuses.join(","))
         };
+        let of = query.owner.as_ref().map_or("", |_owner| "AND owner = ?3");
         self.reading(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "{SELECT} WHERE key < ?1 {among} ORDER BY key DESC LIMIT ?2"
+                "{SELECT} WHERE key < ?1 {among} {of} ORDER BY key DESC LIMIT ?2"
             ))?;
             let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-            let rows =
-                statement.query_map(params![query.before.unwrap_or(i64::MAX), limit], row_of)?;
+            let before = query.before.unwrap_or(i64::MAX);
+            let rows = match &query.owner {
+                Some(owner) => statement.query_map(params![before, limit, owner], row_of)?,
+                None => statement.query_map(params![before, limit], row_of)?,
+            };
             rows.map(|row| row?).collect()
         })
     }

@@ -38,6 +38,7 @@ pub(super) fn row_of(row: &Row<'_>) -> rusqlite::Result<Parsed> {
         resumed_from: row
             .get::<_, Option<String>>(12)?
             .and_then(|id| id.parse().ok()),
+        owner: row.get(13)?,
     }))
 }
 
@@ -48,5 +49,5 @@ pub(super) fn signed(value: u64) -> i64 {
 
 pub(super) const SELECT: &str = "SELECT key, id, epoch, pipeline, status, error, created_at, started_at, ended_at,
     coalesce((SELECT first FROM events WHERE execution = key ORDER BY seq LIMIT 1), 1), coalesce((SELECT max(seq) FROM events WHERE execution = key), 0),
-    lease_ms, resumed_from
+    lease_ms, resumed_from, owner
     FROM executions";

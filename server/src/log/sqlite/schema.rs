@@ -54,7 +54,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// What leads from each version to the next; the first from an empty file.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE executions (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -125,5 +125,9 @@ CREATE TABLE counts (
     execution INTEGER PRIMARY KEY REFERENCES executions (key) ON DELETE CASCADE,
     json BLOB NOT NULL
 ) STRICT;
+",
+    "
+ALTER TABLE executions ADD COLUMN owner TEXT;
+CREATE INDEX executions_by_owner ON executions (owner, key) WHERE owner IS NOT NULL;
 ",
 ];

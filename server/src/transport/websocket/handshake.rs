@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::access::proof::{PROTOCOL, protocols};
 use crate::error::Problem;
 use crate::socket::Handover;
 
@@ -16,6 +17,8 @@ use crate::socket::Handover;
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: String,
+    /// The client offers a subprotocol of ours, and must have one chosen. One that carries a token is never repeated.
+    chooses: bool,
     handover: Handover,
 }
 
@@ -64,7 +67,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Handshake {
                 "this connection cannot be upgraded",
             )
         })?;
-        Ok(Self { accept, handover })
+        let chooses = protocols(headers).any(|offered| offered == PROTOCOL);
+        Ok(Self {
+            accept,
+            chooses,
+            handover,
+        })
     }
 }
 
@@ -83,6 +91,10 @@ impl Handshake {
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        if self.chooses {
+            let protocol = HeaderValue::from_static(PROTOCOL);
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }

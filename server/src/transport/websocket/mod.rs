@@ -14,6 +14,7 @@ use super::dialect::Dialect;
 use super::feed::Feed;
 use super::live::Live;
 use super::parameters::Selection;
+use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
 
@@ -21,6 +22,7 @@ use crate::executions::Executions;
 /// a page cannot see the status of a handshake.
 pub(crate) async fn open(
     State(executions): State<Executions>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
     selection: Selection,
     handshake: Result<Handshake, Problem>,
@@ -29,7 +31,7 @@ pub(crate) async fn open(
         id.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
     let id: ExecutionId = id.parse()?;
     let handshake = handshake?;
-    let feed = Feed::single(executions.clone(), id, selection);
+    let feed = Feed::single(executions.clone(), id, selection, caller);
     Ok(handshake.accept(move |socket, read| {
         Live::new(executions, socket, Dialect::WebSocket).run(feed, read)
     }))

@@ -1,0 +1,63 @@
+//! Who calls a handler.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::decision::{Denied, Pass};
+use super::identity::Identity;
+use super::{Access, Action, Known, On, decide};
+use crate::error::Problem;
+use crate::executions::Executions;
+use crate::log::ExecutionRow;
+
+/// Who calls, and how far what the route asks of them reaches.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) pass: Pass,
+}
+
+impl Caller {
+    /// On a server without accounts.
+    pub(crate) fn local() -> Self {
+        Self {
+            identity: Identity::Local,
+            pass: Pass::default(),
+        }
+    }
+
+    /// Whether they may do this too, beside what the route asks.
+    pub(crate) fn may(&self, action: Action, row: &ExecutionRow) -> Result<Pass, Problem> {
+        Ok(decide(&self.identity, action, On::Execution(Some(row)))?)
+    }
+
+    /// The name that what they do belongs to.
+    pub(crate) fn owner(&self) -> Option<String> {
+        self.identity.user().map(str::to_owned)
+    }
+
+    /// Somebody who has shown a credential.
+    pub(crate) fn known(&self) -> Option<&Known> {
+        match &self.identity {
+            Identity::Known(known) => Some(known),
+            Identity::Local | Identity::Stranger => None,
+        }
+    }
+}
+
+impl FromRequestParts<Executions> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        executions: &Executions,
+    ) -> Result<Self, Problem> {
+        let access: &Access = executions.access();
+        match parts.extensions.get::<Self>() {
+            Some(caller) if access.is_closed() => Ok(caller.clone()),
+            // no gate was passed: nobody knows who this is
+            Some(_) | None if access.is_closed() => Err(Denied::Stranger.into()),
+            Some(_) | None => Ok(Self::local()),
+        }
+    }
+}

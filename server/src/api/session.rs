@@ -1,0 +1,164 @@
+//! `/api/session`: a browser signs in with a token, and has a cookie that no script reads from then on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stepcast_core::time::Timestamp;
+
+use super::body::Body;
+use crate::access::proof::{Proof, SESSION_COOKIE, SHARE_COOKIE, is_own_page};
+use crate::access::{Caller, Closed, Credential, Deed, Identity, Known};
+use crate::clock::unix_millis;
+use crate::error::Problem;
+use crate::executions::Executions;
+
+/// The body of `POST /api/session`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignIn {
+    /// The token; it may stand in `Authorization` instead.
+    token: Option<String>,
+}
+
+/// `GET /api/session`: who the server takes the caller for.
+pub(crate) async fn show(State(executions): State<Executions>, caller: Caller) -> Json<Value> {
+    Json(match caller.known() {
+        Some(known) => described(known),
+        None => json!({ "accounts": executions.access().is_closed(), "signed_in": false }),
+    })
+}
+
+/// `POST /api/session`: 201 with a cookie.
+pub(crate) async fn begin(
+    State(executions): State<Executions>,
+    request: Request,
+) -> Result<Response, Response> {
+    let closed = accounts(&executions).map_err(Problem::into_response)?;
+    let (parts, body) = request.into_parts();
+    if parts.headers.contains_key(header::ORIGIN) && !is_own_page(&parts) {
+        let detail = "A page of another site cannot sign anybody in here.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response());
+    }
+    let shown = match Proof::of(&parts) {
+        Proof::Bearer(token) => Some(token.to_owned()),
+        Proof::Nothing
+        | Proof::Ticket(_)
+        | Proof::Cookies(..)
+        | Proof::ForeignPage
+        | Proof::Unreadable => None,
+    };
+    let Body(SignIn { token }) =
+        Body::from_request(Request::from_parts(parts, body), &executions).await?;
+    let Some(token) = token.or(shown) else {
+        let detail = "Give `token`: `stepcast token create` makes one.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail).into_response());
+    };
+    sign_in(closed, &token)
+        .await
+        .map_err(Problem::into_response)
+}
+
+async fn sign_in(closed: &Arc<Closed>, token: &str) -> Result<Response, Problem> {
+    let known = match closed.bearer(token.trim()).await {
+        Ok(known) => known,
+        Err(unproven) => {
+            let deed = Deed::of(&Identity::Stranger, "sign_in", 401);
+            closed.note(deed).await;
+            return Err(unproven.into());
+        }
+    };
+    let now = unix_millis();
+    let longest = now.saturating_add(closed.settings.session_seconds.saturating_mul(1_000));
+    let until = known
+        .expires
+        .map_or(longest, |expires| expires.min(longest));
+    let age = Duration::from_millis(until.saturating_sub(now));
+    let cookie = match known.credential {
+        // a link is a secret of its own, and goes beside a session that is there
+        Credential::Share(_) => set_cookie(closed, SHARE_COOKIE, token.trim(), age),
+        Credential::Token(_) | Credential::Jwt | Credential::Session(_) => {
+            let session = closed.register.begin_session(&known, until)?;
+            set_cookie(closed, SESSION_COOKIE, session.reveal(), age)
+        }
+    };
+    let known = Known {
+        expires: Some(until),
+        ..known
+    };
+    let body = Json(described(&known));
+    let identity = Identity::Known(Arc::new(known));
+    closed.note(Deed::of(&identity, "sign_in", 201)).await;
+    let mut response = (StatusCode::CREATED, body).into_response();
+    add_cookie(response.headers_mut(), &cookie);
+    Ok(response)
+}
+
+/// `DELETE /api/session`: the cookies are void, and the streams that were opened with them end.
+pub(crate) async fn end(
+    State(executions): State<Executions>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let closed = accounts(&executions)?;
+    if let Some(Credential::Session(number)) = caller.known().map(|known| known.credential) {
+        closed.register.end_session(number)?;
+        closed.end(Credential::Session(number));
+        closed
+            .note(Deed::of(&caller.identity, "sign_out", 204))
+            .await;
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    for name in [SESSION_COOKIE, SHARE_COOKIE] {
+        let cookie = set_cookie(closed, name, "", Duration::ZERO);
+        add_cookie(response.headers_mut(), &cookie);
+    }
+    Ok(response)
+}
+
+/// The accounts; 404 where there are none.
+pub(super) fn accounts(executions: &Executions) -> Result<&Arc<Closed>, Problem> {
+    executions.access().closed().ok_or_else(|| {
+        let detail = "This server has no accounts: nobody has to say who they are. docs/security.md says how to have some.";
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    })
+}
+
+fn described(known: &Known) -> Value {
+    let scopes: Vec<&str> = known.scopes.iter().map(|scope| scope.as_str()).collect();
+    let shared: Vec<&str> = known
+        .grants
+        .iter()
+        .map(|grant| grant.execution_id.as_str())
+        .collect();
+    json!({
+        "accounts": true,
+        "signed_in": true,
+        "user": known.user,
+        "scopes": scopes,
+        "shared": shared,
+        "expires_at": known.expires.map(Timestamp::from_unix_millis),
+    })
+}
+
+fn set_cookie(closed: &Closed, name: &str, value: &str, age: Duration) -> String {
+    let secure = if closed.secure_cookies {
+        "; Secure"
+    } else {
+        ""
+    };
+    let age = age.as_secs();
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}")
+}
+
+fn add_cookie(headers: &mut HeaderMap, cookie: &str) {
+    if let Ok(mut value) = HeaderValue::from_str(cookie) {
+        value.set_sensitive(true);
+        headers.append(header::SET_COOKIE, value);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
