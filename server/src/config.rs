@@ -345,7 +345,7 @@ mod tests {
             ("heartbeat = 1", "heartbeat"),
             ("heartbeat_ms = 1", "heartbeat_ms"),
             ("listen = \"0.0.0.0:80\"", "stepcast token create"),
-            ("access.tokens = \"no\"", "access.tokens"),
+            ("access.tokens = \"maybe\"", "access.tokens"),
             ("access.token = true", "token"),
             ("retry_ms = \"soon\"", "retry_ms"),
         ] {
