@@ -12,6 +12,7 @@ mod graph;
 mod model;
 mod progress;
 mod read;
+mod span;
 mod status;
 mod step;
 mod text;
@@ -31,6 +32,7 @@ pub use self::model::{
     MAX_ARGUMENT_BYTES, MAX_MODELS, MAX_TOOL_CALLS, ModelView, ToolCallView, Usage,
 };
 use self::read::{elapsed, list_of, text_of};
+pub use self::span::{MAX_SPANS, Rate, SpanOutcome, SpanView};
 pub use self::status::{Counts, RunStatus, StepStatus};
 pub use self::step::StepView;
 pub use self::text::{LogView, MAX_LOGS, MAX_TEXT_BYTES};

@@ -8,6 +8,7 @@ use super::circuit::CircuitView;
 use super::error::ErrorView;
 use super::model::{ModelView, Usage};
 use super::read::{count_of, elapsed, is_set, text_of};
+use super::span::{self, SpanOutcome, SpanView};
 use super::status::StepStatus;
 use super::text::LogView;
 use super::wait::{self, WaitView};
@@ -86,6 +87,12 @@ pub struct StepView {
     pub ended_at: Option<u64>,
     /// Milliseconds, as the server measured them.
     pub duration_ms: Option<f64>,
+    /// Its attempts, of all iterations: the newest [`MAX_SPANS`](super::MAX_SPANS). For a page, not for the wire.
+    #[serde(skip)]
+    pub spans: Vec<SpanView>,
+    /// Attempts dropped in front of `spans`.
+    #[serde(skip)]
+    pub spans_dropped: u64,
     /// The last event of it.
     pub last_seq: Seq,
     /// The largest fraction it has reached in any iteration: what it adds to the run's progress.
@@ -153,6 +160,7 @@ impl StepView {
             | EventType::Unknown(_) => false,
         };
         self.last_seq = event.seq;
+        self.keep_span(event, at);
         known
     }
 
@@ -177,11 +185,13 @@ impl StepView {
             }
             Some(_) | None => StepStatus::Skipped,
         };
+        self.end_span(span::outcome(self.status), self.ended_at);
     }
 
     /// The run stopped while this was under way, and goes on: what the step said is void, and it begins again.
     pub(super) fn cut_off(&mut self) {
         if self.status != StepStatus::Pending && !self.status.is_ended() {
+            self.end_span(SpanOutcome::CutOff, None);
             self.begin_attempt();
             self.status = StepStatus::Pending;
             self.started_at = None;

@@ -30,3 +30,5 @@ mod view;
 #[cfg(test)]
 #[cfg(not(target_family = "wasm"))]
 mod view_shapes;
+#[cfg(test)]
+mod view_spans;

@@ -21,6 +21,7 @@ pub mod step;
 pub mod steps;
 mod summary;
 pub mod text;
+pub mod timeline;
 pub mod wait;
 pub mod words;
 
