@@ -59,9 +59,9 @@ export async function startProgram(t, program, args, { line, env = {}, cwd = ROO
 }
 
 // Starts `stepcast serve`; port 0 takes any that is free.
-export async function startServer(t, { dataDir, port = 0, pipelines = "e2e/pipelines", env = {} } = {}) {
+export async function startServer(t, { dataDir, port = 0, pipelines = "e2e/pipelines", env = {}, more = [] } = {}) {
   const folder = dataDir ?? (await temporaryFolder(t));
-  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--data-dir", folder, "--pipelines", path.join(ROOT, pipelines)];
+  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--data-dir", folder, "--pipelines", path.join(ROOT, pipelines), ...more];
   const program = await startProgram(t, BINARY, args, { line: /listening on (http:\/\/127\.0\.0\.1:(\d+))/, env });
   return {
     url: program.match[1],

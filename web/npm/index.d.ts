@@ -241,6 +241,8 @@ export interface StreamClientOptions {
   after?: string;
   /** Which transports to try, in order; all that the host has where it is left out. */
   transports?: Transport[];
+  /** Who you are, on a server with accounts. In a browser's WebSocket it travels as a subprotocol, else as a header. */
+  token?: string;
   /** Closes the client when it is aborted. */
   signal?: AbortSignal;
   /** The next event, in order, once. */
@@ -265,6 +267,8 @@ export class StreamClient implements AsyncIterable<StreamEvent> {
   start(): Promise<void>;
   /** Hangs up for good. */
   close(): void;
+  /** Shows this token from the next connection on: the one before has expired, or is about to. */
+  show(token?: string): void;
   /** Tries again now, after a refusal too. */
   retry(): void;
   /** The connection. */

@@ -56,10 +56,10 @@ export class StreamClient {
   async #start() {
     await init();
     if (this.#stopped) return;
-    const { executionId, after = "earliest", transports = [] } = this.#options;
+    const { executionId, after = "earliest", transports = [], token } = this.#options;
     const url = this.#options.url ?? globalThis.location?.origin;
     if (!url) throw new TypeError("`url` is needed where there is no page to take it from");
-    this.#follower = new Follower({ url, executionId, after, transports }, (kind, value) => this.#take(kind, value));
+    this.#follower = new Follower({ url, executionId, after, transports, token }, (kind, value) => this.#take(kind, value));
     this.#follower.start();
   }
 
@@ -74,6 +74,11 @@ export class StreamClient {
 
   view() {
     return this.#follower?.view();
+  }
+
+  show(token) {
+    this.#options.token = token;
+    this.#follower?.show(token);
   }
 
   retry() {

@@ -28,6 +28,7 @@ impl Driver {
         Self(Rc::new_cyclic(|weak| Shell {
             weak: Weak::clone(weak),
             base,
+            token: RefCell::default(),
             sink: Box::new(sink),
             client: RefCell::new(Client::new(config)),
             queue: RefCell::default(),
@@ -42,6 +43,11 @@ impl Driver {
     pub fn start(&self) {
         self.0.listen();
         self.0.feed(Input::Start);
+    }
+
+    /// Shows this token from the next connection on, on a server with accounts.
+    pub fn show(&self, token: Option<String>) {
+        self.0.token.replace(token);
     }
 
     /// Tries again now, after a refusal too.
@@ -74,6 +80,8 @@ impl fmt::Debug for Driver {
 struct Shell {
     weak: Weak<Self>,
     base: String,
+    /// What the next connection shows, on a server with accounts.
+    token: RefCell<Option<String>>,
     sink: Box<dyn Fn(Notice)>,
     client: RefCell<Client>,
     /// Outputs not yet carried out. The sink may call back into the driver: what that gives goes to the end.
@@ -149,7 +157,7 @@ impl Shell {
         });
         // the old connection closes before the new one opens
         self.connection.replace(None);
-        let connection = transport::open(dial, &self.base, sink);
+        let connection = transport::open(dial, &self.base, self.token.borrow().as_deref(), sink);
         self.connection.replace(Some((generation, connection)));
     }
 

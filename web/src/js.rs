@@ -110,6 +110,8 @@ struct Options {
     after: Position,
     #[serde(default)]
     transports: Vec<TransportName>,
+    #[serde(default)]
+    token: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -144,12 +146,18 @@ impl Follower {
             // what a caller's function throws is the caller's: `index.js` reports it, and the stream goes on
             let _thrown = notice.call2(&JsValue::NULL, &kind.into(), &value);
         });
+        driver.show(options.token);
         Ok(Self { driver, view })
     }
 
     /// Connects.
     pub fn start(&self) {
         self.driver.start();
+    }
+
+    /// Shows this token from the next connection on, on a server with accounts; none where there is none.
+    pub fn show(&self, token: Option<String>) {
+        self.driver.show(token);
     }
 
     /// Tries again now, after a refusal too.

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod router;
 pub mod runs;
+pub mod sign_in;
 pub mod start;
 pub mod theme;
 
@@ -11,6 +12,7 @@ use stepcast_core::id::ExecutionId;
 
 use self::router::{Route, use_route};
 use self::runs::Runs;
+use self::sign_in::{SignOut, SignedIn};
 use self::start::StartPanel;
 use self::theme::ThemeButton;
 use crate::monitor::{StreamingPipelineMonitor, Summary};
@@ -41,14 +43,17 @@ fn Dashboard() -> impl IntoView {
             <nav aria-label="Pages">
                 <a href="#/" aria-current=move || (route.get() == Route::Runs).then_some("page")>"Runs"</a>
             </nav>
+            <SignOut/>
             <ThemeButton/>
         </header>
         <main id="main" tabindex="-1">
-            {move || match route.get() {
-                Route::Runs => view! { <RunsPage/> }.into_any(),
-                Route::Run { id, .. } => view! { <RunPage id/> }.into_any(),
-                Route::Unknown(place) => view! { <NotFound place/> }.into_any(),
-            }}
+            <SignedIn>
+                {move || match route.get() {
+                    Route::Runs => view! { <RunsPage/> }.into_any(),
+                    Route::Run { id, .. } => view! { <RunPage id/> }.into_any(),
+                    Route::Unknown(place) => view! { <NotFound place/> }.into_any(),
+                }}
+            </SignedIn>
         </main>
     }
 }

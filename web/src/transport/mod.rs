@@ -37,14 +37,15 @@ pub trait Connection: fmt::Debug {
     fn send(&self, text: &str);
 }
 
-/// Opens the connection that `dial` describes. `base` is an origin such as `https://example.org`.
+/// Opens the connection that `dial` describes. `base` is an origin such as `https://example.org`; `token` is shown as a
+/// header, or as a subprotocol where a browser has no headers.
 ///
 /// The sink is never called before this returns.
-pub fn open(dial: &Dial, base: &str, sink: Sink) -> Box<dyn Connection> {
+pub fn open(dial: &Dial, base: &str, token: Option<&str>, sink: Sink) -> Box<dyn Connection> {
     match dial.transport {
-        Transport::WebSocket => Box::new(websocket::Socket::open(&url(dial, base), sink)),
-        Transport::Sse => Box::new(sse::Stream::open(url(dial, base), sink)),
-        Transport::LongPoll => Box::new(poll::Poll::open(url(dial, base), sink)),
+        Transport::WebSocket => Box::new(websocket::Socket::open(&url(dial, base), token, sink)),
+        Transport::Sse => Box::new(sse::Stream::open(url(dial, base), token, sink)),
+        Transport::LongPoll => Box::new(poll::Poll::open(url(dial, base), token, sink)),
     }
 }
 
@@ -95,10 +96,12 @@ impl Request {
     fn get(
         url: String,
         accept: &'static str,
+        token: Option<&str>,
         exchange: impl AsyncFnOnce(Answer) + 'static,
     ) -> Self {
         let controller = AbortController::new().ok();
         let signal = controller.as_ref().map(AbortController::signal);
+        let authorization = token.map(|token| format!("Bearer {token}"));
         wasm_bindgen_futures::spawn_local(async move {
             let init = RequestInit::new();
             init.set_method("GET");
@@ -107,6 +110,10 @@ impl Request {
             if let Ok(headers) = Headers::new() {
                 // fails for names that are no header names; this is one
                 let _ok = headers.set("accept", accept);
+                if let Some(authorization) = &authorization {
+                    // and for values that no header has: the server answers 401 then
+                    let _ok = headers.set("authorization", authorization);
+                }
                 init.set_headers(&headers);
             }
             let response = match fetch(&url, &init) {

@@ -11,7 +11,7 @@ pub(super) struct Poll {
 }
 
 impl Poll {
-    pub(super) fn open(url: String, sink: Sink) -> Self {
+    pub(super) fn open(url: String, token: Option<&str>, sink: Sink) -> Self {
         let exchange = async move |answer: Answer| {
             let body = read(&answer).await;
             if answer.aborted() {
@@ -23,7 +23,7 @@ impl Poll {
             }
         };
         Self {
-            _request: Request::get(url, "application/json", exchange),
+            _request: Request::get(url, "application/json", token, exchange),
         }
     }
 }

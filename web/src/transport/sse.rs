@@ -15,7 +15,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn open(url: String, sink: Sink) -> Self {
+    pub(super) fn open(url: String, token: Option<&str>, sink: Sink) -> Self {
         let exchange = async move |answer: Answer| {
             let end = read(&answer, &sink).await;
             if !answer.aborted() {
@@ -23,7 +23,7 @@ impl Stream {
             }
         };
         Self {
-            _request: Request::get(url, "text/event-stream", exchange),
+            _request: Request::get(url, "text/event-stream", token, exchange),
         }
     }
 }

@@ -15,8 +15,16 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn open(url: &str, sink: Sink) -> Self {
-        let Ok(socket) = WebSocket::new(url) else {
+    pub(super) fn open(url: &str, token: Option<&str>, sink: Sink) -> Self {
+        let opened = match token {
+            Some(token) => {
+                let protocols = [PROTOCOL.to_owned(), format!("{BEARER}{token}")];
+                let protocols: js_sys::Array = protocols.iter().map(JsValue::from).collect();
+                WebSocket::new_with_str_sequence(url, &protocols)
+            }
+            None => WebSocket::new(url),
+        };
+        let Ok(socket) = opened else {
             // a page's policy may forbid it: report it like any refusal, after the caller has us
             wasm_bindgen_futures::spawn_local(async move { sink(Report::Closed(BROKEN)) });
             return Self {
@@ -65,5 +73,11 @@ impl Drop for Socket {
         }
     }
 }
+
+/// What the server chooses where a token is offered beside it.
+const PROTOCOL: &str = "stepcast.v1";
+
+/// Begins a subprotocol that carries a token.
+const BEARER: &str = "stepcast.bearer.";
 
 const BROKEN: ConnectionEnd = ConnectionEnd::WebSocket { code: 1006 };
