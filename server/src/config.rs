@@ -12,6 +12,7 @@ use crate::access::AccessSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
+use crate::step::PythonSettings;
 
 /// Where the log lives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -97,6 +98,8 @@ pub struct Config {
     pub shutdown_grace_ms: u64,
     /// Which language models `llm` steps can ask.
     pub llm: LlmSettings,
+    /// How steps that are Python classes are run.
+    pub python: PythonSettings,
     /// When metrics are well, and how often they are looked after.
     pub metrics: MetricsSettings,
     /// Who may come in.
@@ -142,6 +145,7 @@ impl Default for Config {
             llm: LlmSettings::default(),
             metrics: MetricsSettings::default(),
             access: AccessSettings::default(),
+            python: PythonSettings::default(),
         }
     }
 }
@@ -286,6 +290,9 @@ impl Config {
                 "max_log_bytes",
                 "must be 0, for no limit, or at least 1048576",
             );
+        }
+        if self.python.max_workers == 0 || self.python.max_uses == 0 {
+            return value("python.max_workers", "must be at least 1, and max_uses too");
         }
         if self.metrics.interval_ms < 100 {
             return value("metrics.interval_ms", "must be at least 100");

@@ -79,6 +79,7 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
     };
     let log = Log::with_memory_budget(store, config.memory_budget_bytes);
     log.set_retention(config.retention());
+    let registry = registry.with_python(&config.python);
     let registry = match registry.providers() {
         Some(_) => registry,
         None => registry.with_providers(config.providers(std::env::vars_os())?),

@@ -228,7 +228,8 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 fn registry() -> Result<StepRegistry, CliError> {
     let config = Config::load(None, variables())?;
     let providers = config.providers(std::env::vars_os())?;
-    Ok(StepRegistry::builtin().with_providers(providers))
+    let registry = StepRegistry::builtin().with_python(&config.python);
+    Ok(registry.with_providers(providers))
 }
 
 #[cfg(test)]

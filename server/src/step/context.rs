@@ -104,6 +104,11 @@ impl StepContext {
         &self.call.config
     }
 
+    /// The run's id.
+    pub fn execution_id(&self) -> &str {
+        self.emitter.execution_id()
+    }
+
     /// The step's id.
     pub fn step_id(&self) -> &StepId {
         &self.call.step_id

@@ -68,6 +68,11 @@ impl StepEmitter {
         }
     }
 
+    /// The run's id.
+    pub(crate) fn execution_id(&self) -> &str {
+        self.run.execution_id()
+    }
+
     /// Whether fractions of progress are wanted.
     pub(crate) fn emits_progress(&self) -> bool {
         self.run.emits_progress()

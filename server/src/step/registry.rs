@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Step, StepContext, StepError, StepFuture};
-use super::{command, condition, delay, fail, file, http, human, llm, set, transform};
+use super::{command, condition, delay, fail, file, http, human, llm, python, set, transform};
 use crate::llm::Providers;
 use crate::pipeline::definition::{Place, Problem, Problems};
 
@@ -36,6 +36,7 @@ pub struct StepRegistry {
     kinds: BTreeMap<&'static str, Factory>,
     classes: BTreeMap<String, Factory>,
     providers: Option<Arc<Providers>>,
+    python: Option<Arc<python::Pool>>,
 }
 
 impl StepRegistry {
@@ -45,6 +46,7 @@ impl StepRegistry {
             kinds: BTreeMap::new(),
             classes: BTreeMap::new(),
             providers: None,
+            python: None,
         };
         registry.add_kind("approval", human::load_approval);
         registry.add_kind("command", command::load);
@@ -73,6 +75,16 @@ impl StepRegistry {
         let providers = Arc::new(providers);
         self.add_llm(Arc::clone(&providers));
         self.providers = Some(providers);
+        self
+    }
+
+    /// The same, and classes that are not registered are Python's, where a step names their `module`. Without, a class
+    /// has to be registered.
+    #[must_use]
+    pub fn with_python(mut self, settings: &python::PythonSettings) -> Self {
+        self.python = settings
+            .enabled
+            .then(|| python::Pool::new(settings.clone()));
         self
     }
 
@@ -137,13 +149,32 @@ impl StepRegistry {
         let factory = whole
             .and_then(|whole| self.classes.get(&whole))
             .or_else(|| self.classes.get(class));
+        if let (None, Some(module), Some(pool)) = (factory, module, &self.python) {
+            return match python::load(module, class, config, pool) {
+                Ok(step) => Some(step),
+                Err(found) => {
+                    problems.extend(found);
+                    None
+                }
+            };
+        }
         let Some(factory) = factory else {
             let key = if config.step.get("step_class").is_some() {
                 "step_class"
             } else {
                 "class"
             };
-            let message = format!("no step class `{class}` is registered");
+            let message = match (module, &self.python) {
+                (None, Some(_)) => format!(
+                    "no step class `{class}` is registered, and a Python class needs a `module` beside it"
+                ),
+                (Some(_), None) => format!(
+                    "no step class `{class}` is registered, and Python classes are not enabled here"
+                ),
+                (None, None) | (Some(_), Some(_)) => {
+                    format!("no step class `{class}` is registered")
+                }
+            };
             let place = config.step_place.key(key);
             problems.unknown(&place, message, class, self.classes());
             return None;

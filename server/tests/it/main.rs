@@ -72,6 +72,7 @@ mod retention;
 mod step_command;
 mod step_file;
 mod step_http;
+mod step_python;
 mod step_transform;
 mod store;
 mod transport;

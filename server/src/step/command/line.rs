@@ -16,7 +16,7 @@ use crate::step::{Category, LogLevel, StepError};
 
 /// What one line says.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(in crate::step) enum Line {
     Progress {
         fraction: f64,
         message: Option<String>,
@@ -30,18 +30,18 @@ pub(super) enum Line {
 
 /// A line for the step's log.
 #[derive(Debug)]
-pub(super) struct Log {
-    pub(super) level: LogLevel,
-    pub(super) message: String,
+pub(in crate::step) struct Log {
+    pub(in crate::step) level: LogLevel,
+    pub(in crate::step) message: String,
 }
 
 /// Reads lines.
-pub(super) struct Lines<R> {
+pub(in crate::step) struct Lines<R> {
     from: BufReader<R>,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(from: R) -> Self {
+    pub(in crate::step) fn new(from: R) -> Self {
         Self {
             from: BufReader::with_capacity(64 * 1024, from),
         }
@@ -49,18 +49,26 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
     /// The next line that is not empty; none at the end, and where reading fails.
     pub(super) async fn next(&mut self) -> Option<Line> {
+        Some(match self.text().await? {
+            Ok(text) => Line::parse(&text),
+            Err(message) => warning(message),
+        })
+    }
+
+    /// The text of the next line that is not empty, or why it was dropped; none at the end, and where reading fails.
+    pub(in crate::step) async fn text(&mut self) -> Option<Result<String, String>> {
         loop {
             let (bytes, dropped) = self.raw().await?;
             if dropped > 0 {
                 let length = bytes.len() + dropped;
-                let message =
-                    format!("a line of {length} bytes is longer than {LONGEST}, and dropped");
-                return Some(warning(message));
+                return Some(Err(format!(
+                    "a line of {length} bytes is longer than {LONGEST}, and dropped"
+                )));
             }
             let text = String::from_utf8_lossy(&bytes);
             let text = text.trim();
             if !text.is_empty() {
-                return Some(parse(text));
+                return Some(Ok(text.to_owned()));
             }
         }
     }
@@ -127,14 +135,17 @@ impl<R: AsyncRead + Unpin> Text<R> {
     }
 }
 
-fn parse(text: &str) -> Line {
-    let parsed = serde_json::from_str::<Map<String, Value>>(text);
-    parsed.ok().and_then(known).unwrap_or_else(|| {
-        Line::Log(Log {
-            level: LogLevel::Info,
-            message: short(text),
+impl Line {
+    /// What a line says.
+    pub(in crate::step) fn parse(text: &str) -> Self {
+        let parsed = serde_json::from_str::<Map<String, Value>>(text);
+        parsed.ok().and_then(known).unwrap_or_else(|| {
+            Self::Log(Log {
+                level: LogLevel::Info,
+                message: short(text),
+            })
         })
-    })
+    }
 }
 
 fn known(mut map: Map<String, Value>) -> Option<Line> {

@@ -11,8 +11,10 @@ mod process;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 
-use self::line::{Line, Lines, Log};
-use self::process::{Group, tail};
+use self::line::Log;
+pub(super) use self::line::{Line, Lines};
+pub(super) use self::process::Group;
+use self::process::tail;
 use super::registry::made;
 use super::{Category, LogLevel, Step, StepConfig, StepContext, StepError, StepFuture};
 use crate::pipeline::definition::{Fields, Problem, Problems};

@@ -12,13 +12,13 @@ use crate::step::{Category, StepError};
 
 /// The group; dropping it kills what is left of it.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(in crate::step) struct Group {
     leader: Box<dyn ChildWrapper>,
 }
 
 impl Group {
     /// Starts a program. Of the server's environment it sees only what programs need to find their way.
-    pub(super) fn spawn(
+    pub(in crate::step) fn spawn(
         argv: &[String],
         directory: &Path,
         env: Vec<(String, String)>,
@@ -52,7 +52,9 @@ impl Group {
     }
 
     /// The program's standard input, output and error; once.
-    pub(super) fn pipes(&mut self) -> Result<(ChildStdin, ChildStdout, ChildStderr), StepError> {
+    pub(in crate::step) fn pipes(
+        &mut self,
+    ) -> Result<(ChildStdin, ChildStdout, ChildStderr), StepError> {
         let pipes = (
             self.leader.stdin().take(),
             self.leader.stdout().take(),
@@ -65,6 +67,16 @@ impl Group {
                 "the program has no pipes",
             )),
         }
+    }
+
+    /// Whether the program has not ended.
+    pub(in crate::step) fn is_alive(&mut self) -> bool {
+        matches!(self.leader.try_wait(), Ok(None))
+    }
+
+    /// Waits for the program's end; none where that cannot be known.
+    pub(in crate::step) async fn ended(&mut self) -> Option<ExitStatus> {
+        self.leader.wait().await.ok()
     }
 
     /// Waits for the program. What it has left running is killed then, and so the pipes come to their ends.
