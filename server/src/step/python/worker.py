@@ -27,6 +27,8 @@ def main():
         os.dup2(nothing.fileno(), 0)
     settings = json.loads(requests.readline())
     limit(settings["max_memory_bytes"])
+    # nothing is written into the folders of pipelines
+    sys.dont_write_bytecode = True
     # the pipeline's own folder first, then what the operator named; never the server's own folder
     sys.path[:0] = settings["path"]
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
