@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
+use crate::edge;
 use crate::error::Problem;
 
 /// The files that `cargo xtask web` or `trunk build` put into `dist/`. A build without them serves a page that
@@ -45,11 +46,17 @@ fn found(name: &str, file: &EmbeddedFile) -> Response {
         "public, max-age=31536000, immutable"
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    if name == "index.html"
+        && let Ok(policy) = HeaderValue::from_str(&page_policy(file))
+    {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     response
+}
+
+/// Made anew each time: a debug build reads the page from its folder, where it may have changed.
+fn page_policy(file: &EmbeddedFile) -> String {
+    edge::of_page(&String::from_utf8_lossy(&file.data))
 }
 
 fn not_built() -> Response {

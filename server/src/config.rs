@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::access::AccessSettings;
+use crate::edge::EdgeSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
@@ -104,6 +105,8 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// Who may come in.
     pub access: AccessSettings,
+    /// What comes in, and how.
+    pub edge: EdgeSettings,
 }
 
 impl Default for Config {
@@ -146,6 +149,7 @@ impl Default for Config {
             metrics: MetricsSettings::default(),
             access: AccessSettings::default(),
             python: PythonSettings::default(),
+            edge: EdgeSettings::default(),
         }
     }
 }
@@ -267,6 +271,9 @@ impl Config {
         if !self.listen.ip().is_loopback() && !self.access.is_closed() {
             return value("listen", OPEN);
         }
+        if let Err((key, message)) = self.edge.check() {
+            return value(&key, &message);
+        }
         if !(100..=300_000).contains(&self.heartbeat_ms) {
             return value("heartbeat_ms", "must be from 100 to 300000");
         }
@@ -355,6 +362,7 @@ mod tests {
             ("access.tokens = \"maybe\"", "access.tokens"),
             ("access.token = true", "token"),
             ("retry_ms = \"soon\"", "retry_ms"),
+            ("edge.allowed_origins = [\"*\"]", "edge.allowed_origins[0]"),
         ] {
             let message = load(Some(file), &[]).unwrap_err().to_string();
             assert!(message.contains(named), "{file}: {message}");

@@ -17,7 +17,8 @@ pub(crate) async fn same_site(
     request: Request,
     next: Next,
 ) -> Response {
-    let allowed = &executions.config().allowed_hosts;
+    let config = executions.config();
+    let allowed = &config.allowed_hosts;
     let passes = |host: &str| {
         allowed
             .iter()
@@ -28,14 +29,15 @@ pub(crate) async fn same_site(
         text(headers, &header::HOST).or_else(|| request.uri().authority().map(|it| it.as_str()));
     let origin = text(headers, &header::ORIGIN);
     let origin_passes = origin.is_none_or(|origin| {
-        origin
+        let own = origin
             .split_once("://")
-            .is_some_and(|(_, host)| passes(host))
+            .is_some_and(|(_, host)| passes(host));
+        own || config.edge.allows(origin)
     });
     if host.is_some_and(passes) && origin_passes {
         return next.run(request).await;
     }
-    let detail = "This server is asked under a name that it does not answer to; the setting is allowed_hosts.";
+    let detail = "This server is asked under a name that it does not answer to; the settings are allowed_hosts and edge.allowed_origins.";
     Problem::new(StatusCode::FORBIDDEN, detail).into_response()
 }
 

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod edge;
 pub mod error;
 pub mod executions;
 pub mod follow;

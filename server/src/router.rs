@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, post};
 
 use self::Ask::{Handshake, May, Name, Nothing, Of};
@@ -16,7 +16,7 @@ use crate::access::Action::{
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
 use crate::transport::{sse, websocket};
-use crate::{api, assets, guard};
+use crate::{api, assets, edge, guard};
 
 /// What a route asks of who calls, on a server with accounts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,8 +95,13 @@ pub(crate) fn router(executions: Executions) -> Router {
         let gate = Gate::new(executions.clone(), closed.clone(), Rules(asks));
         router = router.layer(from_fn_with_state(gate, gate::pass));
     }
+    // a browser asks whether it may ask before it shows a credential
+    if let Some(cors) = edge::cross_origin(&executions.config().edge) {
+        router = router.layer(cors);
+    }
     router
         .layer(from_fn_with_state(executions.clone(), guard::same_site))
+        .layer(from_fn(edge::harden))
         .with_state(executions)
 }
 

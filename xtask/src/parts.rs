@@ -38,6 +38,12 @@ pub(crate) const PARTS: &[Part] = &[
         run: law,
     },
     Part {
+        name: "deny",
+        title: "what we depend on: licences, sources, bans, advisories",
+        counts: false,
+        run: deny,
+    },
+    Part {
         name: "xtask",
         title: "this program",
         counts: true,
@@ -172,6 +178,28 @@ fn law(_: &mut Tally) -> Result<()> {
         }
     }
     run(cargo().args(["build", "-p", "stepcast-core", "--target", WASM]))
+}
+
+/// What comes from others. Their licences, sources and names are in the lock file; what was found wrong with them is
+/// in a database on the network. On GitHub it must be reached; elsewhere what could not be looked at is told.
+fn deny(_: &mut Tally) -> Result<()> {
+    let deny = tools::cargo_deny()?.join("cargo-deny");
+    run(command(&deny)
+        .args(["--all-features", "check", "bans", "licenses", "sources"])
+        .current_dir(root()))?;
+    let fetched = run(command(&deny).args(["fetch", "db"]).current_dir(root()));
+    if let Err(error) = fetched {
+        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+            return Err(error);
+        }
+        println!(
+            "NOT LOOKED AT: advisories. Their database, github.com/RustSec/advisory-db, cannot be reached from here."
+        );
+        return Ok(());
+    }
+    run(command(&deny)
+        .args(["--all-features", "--offline", "check", "advisories"])
+        .current_dir(root()))
 }
 
 fn xtask(tally: &mut Tally) -> Result<()> {

@@ -13,11 +13,15 @@ use crate::web::{WASM, hash};
 /// The newest Trunk that builds with the oldest Rust we promise.
 const TRUNK: &str = "0.21.14";
 
+/// What looks at our dependencies.
+const DENY: &str = "0.20.2";
+
 /// Everything that the tests need.
 pub(crate) fn install() -> Result<()> {
     wasm_target()?;
     wasm_bindgen()?;
     trunk()?;
+    cargo_deny()?;
     e2e_packages()?;
     python()?;
     println!("browser: {}", chrome()?.display());
@@ -76,6 +80,25 @@ pub(crate) fn trunk() -> Result<PathBuf> {
             ])
             .arg(folder())
             .args(["trunk", "--version", TRUNK]))?;
+    }
+    Ok(folder().join("bin"))
+}
+
+/// The folder of `cargo-deny`.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    if !has_version("cargo-deny", DENY) {
+        println!("installing cargo-deny {DENY} (some minutes, once)");
+        run(lean(&mut cargo())
+            .args([
+                "install",
+                "--debug",
+                "--locked",
+                "--no-default-features",
+                "--force",
+                "--root",
+            ])
+            .arg(folder())
+            .args(["cargo-deny", "--version", DENY]))?;
     }
     Ok(folder().join("bin"))
 }

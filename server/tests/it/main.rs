@@ -21,6 +21,7 @@ mod crowd;
 mod damage;
 mod distance;
 mod documented;
+mod edge_browser;
 mod fan;
 mod follow;
 mod full;

@@ -1,0 +1,11 @@
+//! What a request meets before it meets the product, and what a response tells a browser.
+
+mod content_policy;
+mod headers;
+mod origins;
+mod settings;
+
+pub(crate) use self::content_policy::of_page;
+pub(crate) use self::headers::harden;
+pub(crate) use self::origins::cross_origin;
+pub use self::settings::EdgeSettings;
