@@ -138,7 +138,7 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 /// A part of an address, whatever is in it.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

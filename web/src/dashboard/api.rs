@@ -82,9 +82,10 @@ pub struct Parameter {
     pub schema: Option<Value>,
 }
 
-/// The newest runs, at most `limit`.
-pub(super) async fn executions(limit: u32) -> Result<Executions, ApiError> {
-    let url = format!("/api/executions?limit={limit}");
+/// The newest runs, at most `limit`, with one of these statuses; with any where there are none.
+pub(super) async fn executions(limit: u32, statuses: &str) -> Result<Executions, ApiError> {
+    let which = if statuses.is_empty() { "" } else { "&status=" };
+    let url = format!("/api/executions?limit={limit}{which}{statuses}");
     read(Request::get(&url).send().await).await
 }
 

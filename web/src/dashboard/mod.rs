@@ -1,6 +1,8 @@
 //! The dashboard: the runs, one run, and the way between them.
 
 pub mod api;
+mod filter;
+pub mod help;
 pub mod router;
 pub mod runs;
 pub mod sign_in;
@@ -10,6 +12,7 @@ pub mod theme;
 use leptos::prelude::*;
 use stepcast_core::id::ExecutionId;
 
+use self::help::Help;
 use self::router::{Route, use_route};
 use self::runs::Runs;
 use self::sign_in::{SignOut, SignedIn};
@@ -44,6 +47,7 @@ fn Dashboard() -> impl IntoView {
                 <a href="#/" aria-current=move || (route.get() == Route::Runs).then_some("page")>"Runs"</a>
             </nav>
             <SignOut/>
+            <Help/>
             <ThemeButton/>
         </header>
         <main id="main" tabindex="-1">

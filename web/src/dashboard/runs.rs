@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use stepcast_core::time::Timestamp;
 
 use super::api::{self, Execution, Executions};
+use super::filter::{Filter, GROUPS};
 use super::router::run_address;
 use crate::api::ApiError;
 use crate::clock::{self, Timer};
@@ -25,6 +26,7 @@ struct List {
     /// Why the last poll failed.
     error: Option<ApiError>,
     now: u64,
+    filter: Filter,
 }
 
 impl Default for List {
@@ -34,6 +36,7 @@ impl Default for List {
             page: None,
             error: None,
             now: 0,
+            filter: Filter::default(),
         }
     }
 }
@@ -47,6 +50,10 @@ pub fn Runs() -> impl IntoView {
     let ids = Memo::new(move |_| {
         list.with(|list| {
             let runs = list.page.iter().flat_map(|page| &page.executions);
+            let runs = runs.filter(|run| {
+                let name = run.pipeline.as_deref().unwrap_or_default();
+                list.filter.finds([name, &run.execution_id])
+            });
             runs.map(|run| run.execution_id.clone()).collect::<Vec<_>>()
         })
     });
@@ -58,14 +65,18 @@ pub fn Runs() -> impl IntoView {
             list.limit < MOST && page.is_some_and(|page| page.next.is_some())
         })
     });
-    let show_more = move |_| {
-        list.update(|list| list.limit = MOST.min(list.limit + PAGE));
+    let ask = move || {
         poll.with_value(|poll| {
             if let Some(poll) = poll {
                 poll.arm(Duration::ZERO);
             }
         });
     };
+    let show_more = move |_| {
+        list.update(|list| list.limit = MOST.min(list.limit + PAGE));
+        ask();
+    };
+    let filtered = Memo::new(move |_| list.with(|list| !list.filter.is_empty()));
     view! {
         <section class="runs" aria-labelledby="runs-title">
             <div class="runs-head">
@@ -73,13 +84,21 @@ pub fn Runs() -> impl IntoView {
                 <p class="runs-error" role="status">
                     {move || error.get().map(|error| format!("Not up to date: {error}. Trying again."))}
                 </p>
+                <Search list on_change=Callback::new(move |()| ask())/>
             </div>
             <Show when=move || !loaded.get() && error.with(Option::is_none)>
                 <ul class="run-list" aria-busy="true" aria-label="Loading">
                     <li class="run-row skeleton"></li><li class="run-row skeleton"></li><li class="run-row skeleton"></li>
                 </ul>
             </Show>
-            <Show when=move || loaded.get() && ids.with(Vec::is_empty)>
+            <Show when=move || loaded.get() && filtered.get() && ids.with(Vec::is_empty)>
+                <div class="blank" data-testid="no-match">
+                    <h2>"No run matches"</h2>
+                    <p>{move || list.with(looked_through)}</p>
+                    <p><a href="#/">"Show all runs"</a></p>
+                </div>
+            </Show>
+            <Show when=move || loaded.get() && !filtered.get() && ids.with(Vec::is_empty)>
                 <div class="blank">
                     <h2>"Nothing has run yet"</h2>
                     <p>"Start a pipeline from the list beside this, and watch it here while it runs. Or start one from a terminal:"</p>
@@ -93,6 +112,73 @@ pub fn Runs() -> impl IntoView {
                 <button type="button" on:click=show_more>"Show more"</button>
             </Show>
         </section>
+    }
+}
+
+/// The filter over the list. It is in the address, so that it can be shared, and comes back with it.
+#[component]
+fn Search(list: RwSignal<List>, on_change: Callback<()>) -> impl IntoView {
+    let filter = Memo::new(move |_| list.with(|list| list.filter.clone()));
+    let take = move |filter: Filter| {
+        let held = list.with_untracked(|list| list.filter.clone());
+        if held == filter {
+            return;
+        }
+        let other = held.statuses() != filter.statuses();
+        list.update(|list| {
+            // what was listed is of other statuses
+            list.page = list.page.take().filter(|_| !other);
+            list.filter = filter;
+        });
+        if other {
+            on_change.run(());
+        }
+    };
+    let read = move || take(Filter::parse(&location().hash().unwrap_or_default()));
+    Effect::new(move |_| {
+        read();
+        let listener = window_event_listener(leptos::ev::hashchange, move |_| read());
+        on_cleanup(move || listener.remove());
+    });
+    let write = move |change: &dyn Fn(&mut Filter)| {
+        let mut filter = list.with_untracked(|list| list.filter.clone());
+        change(&mut filter);
+        // replaced, not pushed: a letter is no step to go back by; fails for no address of this page
+        if let Ok(history) = window().history() {
+            let null = wasm_bindgen::JsValue::NULL;
+            let _replaced = history.replace_state_with_url(&null, "", Some(&filter.address()));
+        }
+        take(filter);
+    };
+    let options = GROUPS
+        .into_iter()
+        .map(|(name, words, _)| view! { <option value=name>{words}</option> });
+    view! {
+        <form class="runs-filter" role="search" aria-label="Runs" on:submit=|event| event.prevent_default()>
+            <select
+                aria-label="Status" data-testid="runs-status" prop:value=move || filter.with(|filter| filter.status.clone())
+                on:change=move |event| write(&|filter| filter.status = event_target_value(&event))
+            >
+                <option value="">"any status"</option>
+                {options.collect_view()}
+            </select>
+            <input
+                id="runs-search" type="search" aria-label="Pipeline or id" placeholder="Pipeline or id" autocomplete="off"
+                prop:value=move || filter.with(|filter| filter.text.clone())
+                on:input=move |event| write(&|filter| filter.text = event_target_value(&event))
+            />
+        </form>
+    }
+}
+
+/// What was looked through, where nothing was found: not always all that there is.
+fn looked_through(list: &List) -> String {
+    let held = list.page.as_ref().map_or(0, |page| page.executions.len());
+    let more = list.page.as_ref().is_some_and(|page| page.next.is_some());
+    match (held, more) {
+        (0, _) => "The server has no run of this status.".to_owned(),
+        (held, true) => format!("Looked through the newest {held}; there are older ones."),
+        (held, false) => format!("Looked through {}.", words::counted(held as u64, "run")),
     }
 }
 
@@ -135,7 +221,10 @@ fn RunRow(id: String, list: RwSignal<List>) -> impl IntoView {
                 <Glyph status/>
                 <span class="run-name">{name}</span>
                 <code class="run-id">{id}</code>
-                <span class="run-status">{move || words_of(status.get())}</span>
+                <span class="run-status">
+                    {move || words_of(status.get())}
+                    {move || (status.get() == "running").then(|| format!(" {} %", percent.get()))}
+                </span>
                 <span class="run-when">{move || times.get().0}</span>
                 <span class="run-took">{move || times.get().1}</span>
                 <span class="run-events">{move || words::counted(events.get(), "event")}</span>
@@ -210,25 +299,34 @@ impl Poll {
         if document().hidden() {
             return;
         }
-        let Some(limit) = self.list.try_with_untracked(|list| list.limit) else {
+        let asked = |list: &List| (list.limit, list.filter.statuses());
+        let Some((limit, statuses)) = self.list.try_with_untracked(asked) else {
             return;
         };
         let weak = Rc::downgrade(&self);
         leptos::task::spawn_local(async move {
-            let answer = api::executions(limit).await;
+            let answer = api::executions(limit, statuses).await;
             let Some(poll) = weak.upgrade() else { return };
             // none where the page was left meanwhile
-            let _gone = poll.list.try_update(|list| {
+            let fits = poll.list.try_update(|list| {
                 list.now = clock::unix_millis();
+                // what was asked for before the filter was changed is no answer to it
+                let fits = list.filter.statuses() == statuses;
                 match answer {
-                    Ok(page) => {
+                    Ok(page) if fits => {
                         list.page = Some(page);
                         list.error = None;
                     }
+                    Ok(_) => {}
                     Err(error) => list.error = Some(error),
                 }
+                fits
             });
-            poll.arm(INTERVAL);
+            poll.arm(if fits == Some(false) {
+                Duration::ZERO
+            } else {
+                INTERVAL
+            });
         });
     }
 }

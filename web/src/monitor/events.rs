@@ -53,7 +53,7 @@ pub fn Events(
                 <span class="events-count" data-testid="event-count" data-count=move || total.get().to_string()>{count}</span>
                 <label class="events-filter">
                     <span class="sr-only">"Show events of type"</span>
-                    <select on:change=on_filter>
+                    <select id="events-filter" on:change=on_filter>
                         <option value="">"all types"</option>
                         <For each=move || kinds.get() key=String::clone let(kind)>
                             <option>{kind}</option>

@@ -188,7 +188,7 @@ fn in_a_line(fields: &[FieldView], answer: &Value) -> String {
 }
 
 /// Leads to the first question that is open.
-pub(super) fn go_to_question() {
+pub(crate) fn go_to_question() {
     let open = document().query_selector(".wait[data-state=\"pending\"]");
     let Ok(Some(card)) = open else { return };
     card.scroll_into_view();
