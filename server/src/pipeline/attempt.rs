@@ -163,12 +163,15 @@ impl Execution<'_> {
         let error = loop {
             let tried = match failed.take() {
                 Some(error) => Err(error),
-                None => self.once(&call, emitter, *attempt).await,
+                None => self.guarded(&call, emitter, *attempt).await,
             };
             let error = match tried {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            if self.is_shut() {
+                break error;
+            }
             let retry = handling.retry.as_ref().filter(|retry| {
                 *attempt < retry.max_attempts
                     && retry.retry_on.contains(&error.category)
@@ -193,6 +196,34 @@ impl Execution<'_> {
             tokio::time::sleep(delay).await;
         };
         self.fall_back(&call, emitter, *attempt, error).await
+    }
+
+    /// One attempt, where the step's circuit lets it pass.
+    async fn guarded(
+        &self,
+        call: &Arc<Call>,
+        emitter: &Arc<StepEmitter>,
+        attempt: u32,
+    ) -> Result<Value, StepError> {
+        let breaker = self.definition.error_handling.circuit_breaker.as_ref();
+        let Some((circuit, breaker)) = self.definition.circuit.as_ref().zip(breaker) else {
+            return self.once(call, emitter, attempt).await;
+        };
+        let (permit, told) = circuit.admit(breaker)?;
+        if let Some(told) = told {
+            emitter.progress(told).await;
+        }
+        let tried = self.once(call, emitter, attempt).await;
+        if let Some(told) = permit.settle(tried.is_ok()) {
+            emitter.progress(told).await;
+        }
+        tried
+    }
+
+    /// Whether the step's circuit lets nothing pass at present: another attempt would be in vain.
+    fn is_shut(&self) -> bool {
+        let circuit = self.definition.circuit.as_ref();
+        circuit.is_some_and(|circuit| circuit.is_shut())
     }
 
     /// One attempt: bounded in time, and a panic in it is an error like others.

@@ -37,6 +37,7 @@
 mod attempt;
 mod call;
 mod checkpoint;
+pub(crate) mod circuit;
 mod clock;
 pub mod condition;
 pub mod data;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Step, StepContext, StepError, StepFuture};
 use super::{command, condition, delay, fail, file, http, human, llm, python, set, transform};
 use crate::llm::Providers;
+use crate::pipeline::circuit::Circuits;
 use crate::pipeline::definition::{Place, Problem, Problems};
 
 /// What a step is made from, at load.
@@ -37,6 +38,7 @@ pub struct StepRegistry {
     classes: BTreeMap<String, Factory>,
     providers: Option<Arc<Providers>>,
     python: Option<Arc<python::Pool>>,
+    circuits: Arc<Circuits>,
 }
 
 impl StepRegistry {
@@ -47,6 +49,7 @@ impl StepRegistry {
             classes: BTreeMap::new(),
             providers: None,
             python: None,
+            circuits: Arc::default(),
         };
         registry.add_kind("approval", human::load_approval);
         registry.add_kind("command", command::load);
@@ -91,6 +94,11 @@ impl StepRegistry {
     /// The providers of `llm` steps, where they were given.
     pub fn providers(&self) -> Option<&Arc<Providers>> {
         self.providers.as_ref()
+    }
+
+    /// The circuits of all pipelines whose steps it makes.
+    pub(crate) fn circuits(&self) -> &Circuits {
+        &self.circuits
     }
 
     /// Registers a class: `Class`, or `module.Class` for one of several of that name.

@@ -53,6 +53,7 @@ mod manners;
 mod metrics;
 mod operator;
 mod pipeline_checkpoint;
+mod pipeline_circuit;
 mod pipeline_condition;
 mod pipeline_definition;
 mod pipeline_events;

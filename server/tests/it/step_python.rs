@@ -322,6 +322,9 @@ async fn gone(pid: u64) -> bool {
 
 const HANGS: &str = r#"
 import os, signal, subprocess, time
+class Warm:
+    def run(self, data):
+        return {}
 class S:
     def run(self, data):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -346,10 +349,12 @@ async fn hanging(definition: &Value) -> (Running, Vec<u64>, tempfile::TempDir) {
 
 #[tokio::test]
 async fn one_that_hangs_is_ended_by_its_deadline_with_its_children() {
-    let definition = pipeline(
-        json!([class("s", "S", json!({ "timeout_seconds": 1 }))]),
-        json!([]),
-    );
+    // the deadline counts nothing but the step: its worker has started and imported before
+    let steps = json!([
+        class("warm", "Warm", json!({})),
+        class("s", "S", json!({ "timeout_seconds": 2 })),
+    ]);
+    let definition = pipeline(steps, paths("warm>s"));
     let (running, pids, _directory) = hanging(&definition).await;
     let ran = running.end().await;
     assert_eq!(failure(&ran).0, "timeout");

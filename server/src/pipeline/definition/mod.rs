@@ -1,5 +1,6 @@
 //! The definition of a pipeline: read from JSON in every spelling, checked as a whole, and only then a [`Pipeline`].
 
+mod breaker;
 mod check;
 mod flow;
 mod input;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+pub use breaker::CircuitBreaker;
 pub use flow::{PathDefinition, Target};
 pub use input::{InputDefinition, InputSource};
 pub use parameter::Parameter;
@@ -255,7 +257,7 @@ impl Pipeline {
             problems.error(&root.key("steps"), "a pipeline needs at least one step");
         }
         let ids = step_ids(list, problems);
-        let steps = load_steps(list, &global, registry, problems);
+        let steps = load_steps(list, name.unwrap_or_default(), &global, registry, problems);
         let flow = match fields.value("flow") {
             Some(flow) => Some(flow::load(flow, &root.key("flow"), &ids, problems)),
             None => {
@@ -323,6 +325,7 @@ fn step_ids<'a>(list: &'a [Value], problems: &mut Problems) -> BTreeMap<&'a str,
 /// Reads every step; none where one cannot be.
 fn load_steps(
     list: &[Value],
+    pipeline: &str,
     global: &ErrorHandling,
     registry: &StepRegistry,
     problems: &mut Problems,
@@ -334,7 +337,8 @@ fn load_steps(
         .map(|(at, value)| {
             // a missing id has been reported already
             let id = step::id_of(value, &place, &mut Problems::default()).unwrap_or_default();
-            step::load(id, value, &place.index(at), global, registry, problems)
+            let step = step::load(id, value, &place.index(at), global, registry, problems)?;
+            Some(step.with_circuit(registry.circuits(), pipeline))
         })
         .collect();
     loaded.into_iter().collect()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::breaker::CircuitBreaker;
 use super::problem::{Place, Problems};
 use super::reader::Fields;
 use crate::step::Category;
@@ -21,6 +22,8 @@ pub struct ErrorHandling {
     pub timeout: Option<Duration>,
     /// Whether and how it is tried again.
     pub retry: Option<Retry>,
+    /// Whether and when it is left alone for a while.
+    pub circuit_breaker: Option<CircuitBreaker>,
 }
 
 /// How a failed step is tried again.
@@ -167,6 +170,11 @@ impl ErrorHandling {
         if let Some(retry) = fields.value("retry") {
             let base = result.retry.clone().unwrap_or_default();
             result.retry = Some(base.load(retry, &fields.place("retry"), problems));
+        }
+        if let Some(breaker) = fields.value("circuit_breaker") {
+            let base = result.circuit_breaker.clone().unwrap_or_default();
+            let place = fields.place("circuit_breaker");
+            result.circuit_breaker = Some(base.load(breaker, &place, problems));
         }
         fields.close(problems);
         result

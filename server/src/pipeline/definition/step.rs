@@ -10,6 +10,7 @@ use super::policy::{ErrorHandling, load_timeout};
 use super::problem::{Place, Problems};
 use super::reader::Fields;
 use super::schema::Schema;
+use crate::pipeline::circuit::{Circuit, Circuits};
 use crate::pipeline::template;
 use crate::step::{Step, StepConfig, StepRegistry};
 
@@ -36,6 +37,8 @@ pub struct StepDefinition {
     pub error_handling: ErrorHandling,
     /// Whether it may run again after a crash in the middle of it.
     pub idempotent: bool,
+    /// What stands in front of it, where it has a circuit breaker.
+    pub(crate) circuit: Option<Arc<Circuit>>,
     /// What runs it.
     pub step: Arc<dyn Step>,
 }
@@ -47,6 +50,15 @@ impl fmt::Debug for StepDefinition {
             .field("kind", &self.kind)
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+impl StepDefinition {
+    /// The same, behind the circuit that it has in every run of a pipeline of this name.
+    pub(super) fn with_circuit(mut self, circuits: &Circuits, pipeline: &str) -> Self {
+        let breaker = self.error_handling.circuit_breaker.as_ref();
+        self.circuit = breaker.map(|_| circuits.of(pipeline, &self.id));
+        self
     }
 }
 
@@ -134,6 +146,7 @@ pub(super) fn load(
         input_schema,
         output_schema,
         error_handling,
+        circuit: None,
         idempotent: idempotent || step.is_idempotent(),
         step: Arc::from(step),
     })
