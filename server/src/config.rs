@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::access::AccessSettings;
+use crate::artifact::ArtifactSettings;
 use crate::edge::EdgeSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
@@ -101,6 +102,8 @@ pub struct Config {
     pub llm: LlmSettings,
     /// How steps that are Python classes are run.
     pub python: PythonSettings,
+    /// How much room the files of runs may take.
+    pub artifacts: ArtifactSettings,
     /// When metrics are well, and how often they are looked after.
     pub metrics: MetricsSettings,
     /// Who may come in.
@@ -146,6 +149,7 @@ impl Default for Config {
             run_timeout_seconds: 0,
             shutdown_grace_ms: 5_000,
             llm: LlmSettings::default(),
+            artifacts: ArtifactSettings::default(),
             metrics: MetricsSettings::default(),
             access: AccessSettings::default(),
             python: PythonSettings::default(),

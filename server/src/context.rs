@@ -7,6 +7,7 @@ use stepcast_core::event::EventType;
 use stepcast_core::id::{ExecutionId, Seq, StepId};
 use thiserror::Error;
 
+use crate::artifact::{ArtifactError, Artifacts, Writing};
 use crate::log::{Along, Reader, Stream};
 use crate::subscriber::{Subscriber, SubscriberId, Subscribers};
 
@@ -24,10 +25,11 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Whether it is kept where events of steps are not: questions to people have to be seen to be answered.
+    /// Whether it is kept where events of steps are not: questions to people have to be seen to be answered, and files to
+    /// be found.
     fn concerns_the_run(&self) -> bool {
         let kind = self.data.get("kind").and_then(Value::as_str);
-        self.step_id.is_none() || matches!(kind, Some("waiting" | "answered"))
+        self.step_id.is_none() || matches!(kind, Some("waiting" | "answered" | "artifact"))
     }
 }
 
@@ -111,6 +113,8 @@ pub struct StreamingContext {
 #[derive(Clone, Debug)]
 struct Streaming {
     stream: Arc<Stream>,
+    /// None where no files are kept.
+    artifacts: Option<Artifacts>,
     /// Only what concerns the whole execution is kept, and what people are asked.
     ends_only: bool,
     subscribers: Subscribers,
@@ -124,10 +128,20 @@ impl StreamingContext {
             execution_id,
             streaming: Some(Streaming {
                 stream,
+                artifacts: None,
                 subscribers: Subscribers::default(),
                 ends_only: false,
             }),
         }
+    }
+
+    /// Keeps the files that steps make here.
+    #[must_use]
+    pub fn with_artifacts(mut self, artifacts: Artifacts) -> Self {
+        if let Some(streaming) = &mut self.streaming {
+            streaming.artifacts = Some(artifacts);
+        }
+        self
     }
 
     /// Keeps the start and the end of the execution, and in between no more than what people are asked: what a
@@ -156,6 +170,24 @@ impl StreamingContext {
     /// The log; none where nothing is kept.
     pub fn stream(&self) -> Option<&Arc<Stream>> {
         self.streaming.as_ref().map(|streaming| &streaming.stream)
+    }
+
+    /// Begins a file of this execution.
+    ///
+    /// # Errors
+    /// Where no files are kept, the name or the type is none, or there is no room.
+    pub async fn begin_artifact(
+        &self,
+        name: &str,
+        media_type: &str,
+    ) -> Result<Writing, ArtifactError> {
+        let streaming = self.streaming.as_ref().ok_or(ArtifactError::NotKept)?;
+        let artifacts = streaming.artifacts.clone();
+        let artifacts = artifacts.ok_or(ArtifactError::NotKept)?;
+        let key = streaming.stream.key();
+        let (name, media_type) = (name.to_owned(), media_type.to_owned());
+        let begun = tokio::task::spawn_blocking(move || artifacts.begin(key, &name, &media_type));
+        begun.await.map_err(std::io::Error::other)?
     }
 
     /// Adds an event to the log; its place is returned, 0 where the context keeps nothing.

@@ -9,6 +9,7 @@
 
 pub mod access;
 mod api;
+pub mod artifact;
 mod assets;
 pub mod catalog;
 pub mod cli;

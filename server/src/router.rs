@@ -194,6 +194,16 @@ fn executions(routes: Routes) -> Routes {
             get(api::events::page).post(api::ingest::events),
         )
         .at(
+            "/api/executions/{id}/artifacts",
+            [(GET, Of(Watch)), (POST, Of(Ingest))],
+            get(api::artifacts::list).post(api::artifacts::add),
+        )
+        .at(
+            "/api/executions/{id}/artifacts/{sha256}",
+            [(GET, Of(Watch))],
+            get(api::artifacts::send),
+        )
+        .at(
             "/api/executions/{id}/heartbeat",
             [(POST, Of(Ingest))],
             post(api::ingest::heartbeat),
@@ -217,6 +227,11 @@ fn streams(routes: Routes) -> Routes {
             "/ws/pipeline/{execution_id}",
             [(GET, Handshake)],
             get(websocket::open),
+        )
+        .at(
+            "/ws/executions/{execution_id}/artifacts/{sha256}",
+            [(GET, Of(Watch))],
+            get(websocket::artifact::open),
         )
         .at(
             "/stream/pipeline/{execution_id}",

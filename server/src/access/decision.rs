@@ -1,7 +1,7 @@
 //! The one place that says who may do what.
 
 use axum::http::{HeaderValue, StatusCode, header};
-use stepcast_core::id::{Cursor, Position};
+use stepcast_core::id::{Cursor, Position, Seq};
 
 use super::identity::{Credential, Grant, Identity, Known};
 use super::scope::Scope;
@@ -178,6 +178,11 @@ impl Grant {
 }
 
 impl Pass {
+    /// Whether it reaches this event, of an execution that it is for.
+    pub(crate) fn shows(&self, seq: Seq) -> bool {
+        self.after.is_none_or(|after| seq > after.seq)
+    }
+
     /// The place to begin at, where somebody wishes to begin at `wanted`.
     pub(crate) fn begin(&self, wanted: Position) -> Position {
         match (self.after, wanted) {

@@ -1,6 +1,7 @@
 //! The HTTP API: handlers take a request apart, call [`crate::executions::Executions`], and put an answer together.
 
 mod announce;
+pub(crate) mod artifacts;
 pub(crate) mod audit;
 pub(crate) mod body;
 pub(crate) mod events;
@@ -14,6 +15,7 @@ pub(crate) mod metrics;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
 mod producer;
+mod range;
 pub(crate) mod session;
 pub(crate) mod shares;
 pub(crate) mod tickets;

@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use crate::RunError;
 use crate::access::RegisterError;
+use crate::artifact::ArtifactError;
 use crate::config::{Config, ConfigError};
 use crate::log::StoreError;
 use crate::step::StepRegistry;
@@ -135,6 +136,9 @@ enum CliError {
     /// Ctrl-C for the second time.
     #[error("ended before the run did")]
     Killed,
+    /// Files of a run cannot be kept.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
     /// The settings cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -167,7 +171,8 @@ impl CliError {
             | Self::Unreachable(_)
             | Self::NobodyToAsk(_)
             | Self::Config(_)
-            | Self::Register(_) => Outcome::Usage,
+            | Self::Register(_)
+            | Self::Artifacts(_) => Outcome::Usage,
             Self::Failed(_) | Self::Server(_) | Self::Store(_) | Self::Import(..) | Self::Io(_) => {
                 Outcome::Failed
             }

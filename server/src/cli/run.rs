@@ -17,6 +17,7 @@ use super::screen::{Format, Screen};
 use super::signals::Interrupts;
 use super::source::{Document, read_document, read_input};
 use super::{CliError, Outcome, registry};
+use crate::artifact::{ArtifactSettings, Artifacts};
 use crate::clock::unix_millis;
 use crate::context::StreamingContext;
 use crate::executions::random_id;
@@ -119,7 +120,8 @@ fn start(
         ..Budget::default()
     };
     let stream = log.create(&execution, budget)?;
-    let context = StreamingContext::new(stream.clone());
+    let artifacts = Artifacts::temporary(log.store().clone(), ArtifactSettings::default())?;
+    let context = StreamingContext::new(stream.clone()).with_artifacts(artifacts);
     let context = if pipeline.streaming().enabled {
         context
     } else {

@@ -13,6 +13,7 @@ use super::leases::{Awaited, Leases};
 use super::producer::Producer;
 use super::refusal::Refusal;
 use super::{Executions, random_id};
+use crate::artifact::Kept;
 use crate::clock::unix_millis;
 use crate::config::LEASE_MS;
 use crate::context::Draft;
@@ -126,9 +127,21 @@ impl Executions {
         producer: Option<&Producer>,
         unit: Unit,
     ) -> Result<Receipt, Refusal> {
+        self.take_with(id, drafts, Vec::new(), producer, unit).await
+    }
+
+    /// [`Executions::take`], with files that the last event announces.
+    pub(super) async fn take_with(
+        &self,
+        id: &ExecutionId,
+        drafts: &mut Vec<Draft>,
+        artifacts: Vec<Kept>,
+        producer: Option<&Producer>,
+        unit: Unit,
+    ) -> Result<Receipt, Refusal> {
         let gate = self.gate(id)?;
         let begin = async || self.begin(&gate.stream).await;
-        let taken = gate.take(drafts, producer, unit, begin).await;
+        let taken = gate.take(drafts, artifacts, producer, unit, begin).await;
         if matches!(taken, Err(Refusal::Ended { .. })) {
             // nobody is told of an end that might not stay
             gate.settled().await?;

@@ -3,9 +3,44 @@
 use std::sync::Arc;
 
 use stepcast_core::control::GapReason;
+use stepcast_core::id::ExecutionId;
 use stepcast_core::view::RunView;
 
+use super::Executions;
 use crate::log::{Reader, StoreError, Stream};
+
+impl Executions {
+    /// The view of an execution, as far as its log goes now.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub async fn view(&self, id: &ExecutionId) -> Result<Option<RunView>, StoreError> {
+        if let Some(folded) = self.folded(id) {
+            let mut folded = folded.lock().await;
+            folded.advance().await?;
+            return Ok(Some(folded.view.clone()));
+        }
+        let Some(stream) = self.0.log.open(id)? else {
+            return Ok(None);
+        };
+        let mut folded = Folded::new(stream);
+        folded.advance().await?;
+        Ok(Some(folded.view))
+    }
+
+    /// The overall progress of an execution under way in this process, 0 to 1.
+    pub async fn progress(&self, id: &ExecutionId) -> Option<f64> {
+        let folded = self.folded(id)?;
+        let mut folded = folded.lock().await;
+        folded.advance().await.ok()?;
+        Some(folded.view.progress())
+    }
+
+    fn folded(&self, id: &ExecutionId) -> Option<Arc<tokio::sync::Mutex<Folded>>> {
+        let running = self.runs().get(id).map(|running| running.view.clone());
+        running.or_else(|| self.external_view(id))
+    }
+}
 
 /// A view and how far it has read: summaries are folded when asked for, from where the last one ended.
 #[derive(Debug)]

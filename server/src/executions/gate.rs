@@ -19,6 +19,7 @@ use super::folded::Folded;
 use super::leases::Leases;
 use super::producer::{Marks, Producer, Verdict};
 use super::refusal::Refusal;
+use crate::artifact::Kept;
 use crate::context::Draft;
 use crate::log::{Along, ProducerMark, Stream};
 use crate::subscriber::MetricsSubscriber;
@@ -138,10 +139,12 @@ impl Gate {
     /// Adds these events, or tells why not. `begin` is called before the very first, and describes the pipeline.
     ///
     /// Nothing is half done where the caller leaves: the events get their places and the producer its mark in one
-    /// step that does not wait. Where they come too fast, `drafts` is left as it was.
+    /// step that does not wait. Where they come too fast, `drafts` is left as it was. The last
+    /// of them announces `artifacts`.
     pub(super) async fn take(
         &self,
         drafts: &mut Vec<Draft>,
+        artifacts: Vec<Kept>,
         producer: Option<&Producer>,
         unit: Unit,
         begin: impl AsyncFnOnce() -> Result<Value, Refusal>,
@@ -176,6 +179,7 @@ impl Gate {
         }
         let along = Along {
             producer: producer.map(|producer| Marks::after(producer, units)),
+            artifacts,
             ..Along::default()
         };
         let noted = along.producer.clone();

@@ -8,6 +8,7 @@ use stepcast_core::id::Seq;
 use thiserror::Error;
 
 use super::prepare::Prepared;
+use crate::artifact::{ArtifactError, Artifacts, Kept};
 use crate::clock::unix_millis;
 use crate::context::{Draft, EmitError};
 use crate::log::{Along, Checkpoint, Reader, Record, StoreError, Stream};
@@ -19,12 +20,18 @@ pub(super) enum CopyError {
     Read(#[from] StoreError),
     #[error(transparent)]
     Write(#[from] EmitError),
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
 }
 
 /// Copies events with their times, page by page; they get the new log's own numbers.
 pub(super) struct HistoryCopy<'a> {
     to: &'a Arc<Stream>,
     prepared: &'a Prepared,
+    /// Where the files are, and whose they are so far.
+    artifacts: &'a Artifacts,
+    owner: i64,
+    lent: Vec<Kept>,
     drafts: Vec<Draft>,
     happened: Vec<u64>,
     /// The first event of the old log without a hole behind it.
@@ -34,10 +41,19 @@ pub(super) struct HistoryCopy<'a> {
 }
 
 impl<'a> HistoryCopy<'a> {
-    pub(super) fn new(to: &'a Arc<Stream>, prepared: &'a Prepared) -> Self {
+    /// Files of `owner` become files of the copy too.
+    pub(super) fn new(
+        to: &'a Arc<Stream>,
+        prepared: &'a Prepared,
+        artifacts: &'a Artifacts,
+        owner: i64,
+    ) -> Self {
         Self {
             to,
             prepared,
+            artifacts,
+            owner,
+            lent: Vec::new(),
             drafts: Vec::new(),
             happened: Vec::new(),
             since: 1,
@@ -60,7 +76,7 @@ impl<'a> HistoryCopy<'a> {
             let until = |record: &&Record| record.seq() <= checkpoint.seq;
             for record in page.records.iter().take_while(until) {
                 if let Ok(event) = record.parse() {
-                    self.take(event);
+                    self.take(event)?;
                 }
             }
             if page.records.is_empty() || reader.after() >= checkpoint.seq {
@@ -78,7 +94,7 @@ impl<'a> HistoryCopy<'a> {
         self.write(along).await
     }
 
-    fn take(&mut self, event: StreamEvent) {
+    fn take(&mut self, event: StreamEvent) -> Result<(), CopyError> {
         if self.given == 0 && event.event_type != EventType::PipelineStart {
             // retention has taken the beginning, without which nobody could make anything of the rest
             self.begin();
@@ -101,7 +117,22 @@ impl<'a> HistoryCopy<'a> {
             metadata: event.metadata,
         };
         let at = event.timestamp.unix_millis();
+        self.borrow(&draft.data)?;
         self.push(draft, at.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Holds the file that the next event announces, where it does and the server has it.
+    fn borrow(&mut self, data: &Value) -> Result<(), CopyError> {
+        let text = |key: &str| data.get(key).and_then(Value::as_str);
+        let sha256 = text("sha256").and_then(|text| text.parse().ok());
+        let Some(sha256) = sha256.filter(|_| text("kind") == Some("artifact")) else {
+            return Ok(());
+        };
+        let (to, seq) = (self.to.key(), self.given + 1);
+        let lent = self.artifacts.lend(self.owner, &sha256, to, seq)?;
+        self.lent.extend(lent);
+        Ok(())
     }
 
     fn begin(&mut self) {
@@ -120,7 +151,8 @@ impl<'a> HistoryCopy<'a> {
         self.given += 1;
     }
 
-    async fn write(&mut self, along: Along) -> Result<(), CopyError> {
+    async fn write(&mut self, mut along: Along) -> Result<(), CopyError> {
+        along.artifacts = std::mem::take(&mut self.lent);
         self.to
             .append_past(&self.drafts, &self.happened, along)
             .await?;

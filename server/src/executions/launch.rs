@@ -121,7 +121,7 @@ impl Executions {
     ) {
         stream.set_budget(self.budget(&prepared.pipeline));
         let seen = stream.tail().last_seq;
-        let context = StreamingContext::new(stream);
+        let context = StreamingContext::new(stream).with_artifacts(self.0.artifacts.clone());
         let context = if prepared.pipeline.streaming().enabled {
             context
         } else {

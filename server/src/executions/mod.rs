@@ -1,5 +1,6 @@
 //! Executions: created, started, watched, cancelled, and ended honestly whatever happens.
 
+mod artifacts;
 mod cancel;
 mod expiry;
 mod external;
@@ -21,11 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stepcast_core::id::ExecutionId;
-use stepcast_core::view::RunView;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::artifacts::shelf;
 pub use self::external::Announcement;
 use self::external::External;
 use self::folded::Folded;
@@ -40,6 +41,7 @@ pub(crate) use self::refusal::{
 };
 pub use self::waits::{Standing, WaitRecord};
 use crate::access::Access;
+use crate::artifact::Artifacts;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::context::StreamingContext;
@@ -58,6 +60,7 @@ pub struct Executions(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     log: Log,
+    artifacts: Artifacts,
     registry: Arc<StepRegistry>,
     catalog: Catalog,
     config: Config,
@@ -114,8 +117,10 @@ impl Executions {
         let catalog = Catalog::new(config.pipelines.clone());
         let slots = config.max_running.min(Semaphore::MAX_PERMITS);
         let stopping = CancellationToken::new();
+        let artifacts = shelf(&log, &config).await?;
         let inner = Inner {
             log,
+            artifacts,
             registry: Arc::new(registry),
             catalog,
             fans: Fans::new(Duration::from_millis(config.heartbeat_ms), stopping.clone()),
@@ -137,6 +142,7 @@ impl Executions {
         let keeping = metrics::keep(executions.clone());
         executions.0.tasks.spawn(keeping);
         executions.access().watch(executions.stopping().clone());
+        executions.sweep_artifacts();
         Ok(executions)
     }
 
@@ -288,18 +294,6 @@ impl Executions {
         ))
     }
 
-    /// Takes an execution that has ended away, with all its events.
-    ///
-    /// # Errors
-    /// 404 where there is none, 409 where it has not ended.
-    pub async fn delete(&self, id: &ExecutionId) -> Result<(), Problem> {
-        let id = id.clone();
-        match self.storing(move |log| log.delete(&id)).await? {
-            true => Ok(()),
-            false => Err(Problem::unknown_execution()),
-        }
-    }
-
     /// One execution, as the store knows it; `last_seq` is the live one.
     ///
     /// # Errors
@@ -322,32 +316,6 @@ impl Executions {
         Ok(rows)
     }
 
-    /// The view of an execution, as far as its log goes now.
-    ///
-    /// # Errors
-    /// Where the log cannot be read.
-    pub async fn view(&self, id: &ExecutionId) -> Result<Option<RunView>, StoreError> {
-        if let Some(folded) = self.folded(id) {
-            let mut folded = folded.lock().await;
-            folded.advance().await?;
-            return Ok(Some(folded.view.clone()));
-        }
-        let Some(stream) = self.0.log.open(id)? else {
-            return Ok(None);
-        };
-        let mut folded = Folded::new(stream);
-        folded.advance().await?;
-        Ok(Some(folded.view))
-    }
-
-    /// The overall progress of an execution under way in this process, 0 to 1.
-    pub async fn progress(&self, id: &ExecutionId) -> Option<f64> {
-        let folded = self.folded(id)?;
-        let mut folded = folded.lock().await;
-        folded.advance().await.ok()?;
-        Some(folded.view.progress())
-    }
-
     /// Stops: no run goes on. What was emitted is committed.
     pub async fn stop(&self) {
         self.0.stopping.cancel();
@@ -360,11 +328,6 @@ impl Executions {
         {
             tracing::error!("the log could not be closed");
         }
-    }
-
-    fn folded(&self, id: &ExecutionId) -> Option<Arc<tokio::sync::Mutex<Folded>>> {
-        let running = self.runs().get(id).map(|running| running.view.clone());
-        running.or_else(|| self.external_view(id))
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<ExecutionId, Running>> {

@@ -112,7 +112,7 @@ impl Executions {
             prepared,
             restored,
         } = resumption;
-        let copied = HistoryCopy::new(&stream, &prepared)
+        let copied = HistoryCopy::new(&stream, &prepared, &self.0.artifacts, row.key.key)
             .all(from, checkpoint)
             .await;
         if let Err(error) = copied {

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use stepcast_core::id::Seq;
 
 use super::execution::ExecutionStatus;
+use super::reference::Artifact;
 use super::store::{Checkpoint, ProducerMark};
+use crate::artifact::Kept;
 
 /// What comes along with appended events: kept with the last of them, or not at all.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,8 @@ pub struct Along {
     pub producer: Option<ProducerMark>,
     /// Where the execution stands from then on; none of the ends.
     pub status: Option<ExecutionStatus>,
+    /// Files that the last event announces; each stays where it is until its reference is kept.
+    pub artifacts: Vec<Kept>,
 }
 
 /// What came along with several events, as it is kept.
@@ -24,11 +28,15 @@ pub(super) type Merged = (
     Option<Checkpoint>,
     Vec<ProducerMark>,
     Option<ExecutionStatus>,
+    Vec<Artifact>,
 );
 
 impl Along {
     pub(super) fn is_empty(&self) -> bool {
-        self.checkpoint.is_none() && self.producer.is_none() && self.status.is_none()
+        self.checkpoint.is_none()
+            && self.producer.is_none()
+            && self.status.is_none()
+            && self.artifacts.is_empty()
     }
 }
 
@@ -43,10 +51,11 @@ impl Waiting {
         }
     }
 
-    /// All of it: the newest checkpoint with every result, the newest mark of each producer, the newest status.
+    /// All of it: the newest checkpoint with every result, the newest mark of each producer, the newest status,
+    /// and every reference.
     pub(super) fn merged(&self) -> Merged {
         let (mut merged, mut producers) = (None::<Checkpoint>, Vec::<ProducerMark>::new());
-        let mut status = None;
+        let (mut status, mut artifacts) = (None, Vec::new());
         for (seq, along) in &self.0 {
             if let Some((state, results)) = &along.checkpoint {
                 let checkpoint = merged.get_or_insert_default();
@@ -59,8 +68,9 @@ impl Waiting {
                 producers.push(mark.clone());
             }
             status = along.status.or(status);
+            artifacts.extend(along.artifacts.iter().map(|kept| kept.announced_by(*seq)));
         }
-        (merged, producers, status)
+        (merged, producers, status, artifacts)
     }
 
     /// What came up to `seq` is kept.

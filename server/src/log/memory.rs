@@ -2,7 +2,7 @@
 //!
 //! What the ring drops is gone, and announced as a gap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -10,6 +10,7 @@ use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
 use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::record::Record;
+use super::reference::{Artifact, ContentHash, References};
 use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 use super::{KEPT_IN_MEMORY, lock};
 
@@ -22,6 +23,9 @@ struct Rows {
     epoch: Epoch,
     next: i64,
     by_key: ByKey,
+    /// What each refers to.
+    artifacts: BTreeMap<i64, Vec<Artifact>>,
+    loose: BTreeSet<ContentHash>,
 }
 
 /// Keeps executions in memory, for `stepcast run`, tests, and servers that need no history.
@@ -35,6 +39,8 @@ impl MemoryStore {
             epoch: u64::from(fastrand::u32(1..)),
             next: 1,
             by_key: ByKey::new(),
+            artifacts: BTreeMap::new(),
+            loose: BTreeSet::new(),
         }))
     }
 }
@@ -79,6 +85,10 @@ impl Store for MemoryStore {
                 row.status = ExecutionStatus::of_end(ended.reason);
                 row.error.clone_from(&ended.error);
                 row.ended_at = Some(ended.at);
+            }
+            if !batch.artifacts.is_empty() {
+                let artifacts = rows.artifacts.entry(batch.key.key).or_default();
+                artifacts.extend(batch.artifacts.iter().cloned());
             }
         }
         Ok(())
@@ -159,6 +169,52 @@ impl Store for MemoryStore {
         }
         Ok(keys.to_vec())
     }
+
+    fn references(&self) -> Option<&dyn References> {
+        Some(self)
+    }
+}
+
+impl References for MemoryStore {
+    fn artifacts(&self, key: i64) -> Result<Vec<Artifact>, StoreError> {
+        Ok(lock(&self.0)
+            .artifacts
+            .get(&key)
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    fn artifact(&self, key: i64, sha256: &ContentHash) -> Result<Option<Artifact>, StoreError> {
+        let rows = lock(&self.0);
+        let mut artifacts = rows.artifacts.get(&key).into_iter().flatten().rev();
+        Ok(artifacts
+            .find(|artifact| artifact.sha256 == *sha256)
+            .cloned())
+    }
+
+    fn artifact_sum(&self, key: i64) -> Result<(u64, u64), StoreError> {
+        let artifacts = self.artifacts(key)?;
+        let bytes = artifacts.iter().map(|artifact| artifact.size).sum();
+        Ok((artifacts.len() as u64, bytes))
+    }
+
+    fn is_referenced(&self, sha256: &ContentHash) -> Result<bool, StoreError> {
+        let rows = lock(&self.0);
+        let mut artifacts = rows.artifacts.values().flatten();
+        Ok(artifacts.any(|artifact| artifact.sha256 == *sha256))
+    }
+
+    fn loose(&self, at_most: usize) -> Result<Vec<ContentHash>, StoreError> {
+        Ok(lock(&self.0).loose.iter().take(at_most).copied().collect())
+    }
+
+    fn forget_loose(&self, contents: &[ContentHash]) -> Result<(), StoreError> {
+        let mut rows = lock(&self.0);
+        contents.iter().for_each(|sha256| {
+            rows.loose.remove(sha256);
+        });
+        Ok(())
+    }
 }
 
 impl Rows {
@@ -166,6 +222,9 @@ impl Rows {
         if self.by_key.remove(&key).is_some() {
             self.epoch += 1;
         }
+        let artifacts = self.artifacts.remove(&key).unwrap_or_default();
+        let contents = artifacts.iter().map(|artifact| artifact.sha256);
+        self.loose.extend(contents);
     }
 
     /// Makes room for one more: the oldest that has ended goes.

@@ -16,6 +16,7 @@ mod memory;
 mod pool;
 mod reader;
 mod record;
+mod reference;
 mod retention;
 mod sqlite;
 mod store;
@@ -38,6 +39,7 @@ pub use self::measure::{Measured, Window};
 pub use self::memory::MemoryStore;
 pub use self::reader::{Page, Reader};
 pub use self::record::Record;
+pub use self::reference::{Artifact, ContentHash, NoHash, References};
 pub use self::retention::{Extent, Old, Retention, Shrink, Trimmed};
 use self::retention::{Sweeper, rest_after};
 pub use self::sqlite::{

@@ -13,6 +13,7 @@ use super::ahead::Ahead;
 use super::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
 use super::measure::{self, Measured, Window};
 use super::record::Record;
+use super::reference::{Artifact, References};
 use super::retention::Shrink;
 
 /// Keeps events and the executions they belong to.
@@ -137,6 +138,11 @@ pub trait Store: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Which execution refers to which files; `None` where the store keeps no references.
+    fn references(&self) -> Option<&dyn References> {
+        None
+    }
+
     /// What retention works on; `None` where the store bounds itself.
     fn shrinks(&self) -> Option<&dyn Shrink> {
         None
@@ -158,6 +164,8 @@ pub struct Batch {
     pub producers: Vec<ProducerMark>,
     /// Where the execution stands after these records, where that is news and no end.
     pub status: Option<ExecutionStatus>,
+    /// What the execution refers to from then on.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// Where a run stands: it replaces the one before, and adds to its results.

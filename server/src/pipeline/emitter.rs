@@ -9,6 +9,7 @@ use stepcast_core::id::{Seq, StepId};
 use tokio_util::sync::CancellationToken;
 
 use super::definition::Streaming;
+use crate::artifact::{ArtifactError, Writing};
 use crate::context::{Draft, EmitError, StreamingContext};
 use crate::log::Along;
 
@@ -105,6 +106,15 @@ impl RunEmitter {
             Some(broken) => Err(broken.clone()),
             None => self.context.emit_all(drafts, along).await,
         }
+    }
+
+    /// Begins a file of this run.
+    pub(crate) async fn begin_artifact(
+        &self,
+        name: &str,
+        media_type: &str,
+    ) -> Result<Writing, ArtifactError> {
+        self.context.begin_artifact(name, media_type).await
     }
 
     /// Waits until everything that was written is kept; false where it cannot be at present.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use stepcast_core::id::StepId;
+use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use super::StepError;
@@ -11,6 +12,8 @@ use super::asking::Asking;
 use super::emitter::{Channel, Partial, StepEmitter};
 use super::policy::StepPolicy;
 use super::question::{Answer, Question};
+use crate::artifact::Writing;
+use crate::log::Artifact;
 use crate::pipeline::data::Data;
 use crate::pipeline::scope::Scope;
 
@@ -199,6 +202,42 @@ impl StepContext {
     pub async fn emit_custom(&self, mut data: Map<String, Value>) {
         data.insert("kind".into(), "custom".into());
         self.emitter.progress(data.into()).await;
+    }
+
+    /// Keeps a file, and announces it: whoever watches can see or load it from then on. One of the same name takes the
+    /// former's place on the page. `content` is anything that can be read, a slice of bytes too.
+    ///
+    /// # Errors
+    /// Category `resource` where there is no room for it, or it cannot be read; `configuration` where the name or the
+    /// type is none, or nothing is kept of the run.
+    pub async fn artifact(
+        &self,
+        name: &str,
+        media_type: &str,
+        mut content: impl AsyncRead + Unpin,
+    ) -> Result<Artifact, StepError> {
+        let mut writing = self.begin_artifact(name, media_type).await?;
+        writing.write_all(&mut content).await?;
+        self.announce(writing).await
+    }
+
+    /// Begins a file that comes in pieces; [`StepContext::announce`] ends it.
+    ///
+    /// # Errors
+    /// As [`StepContext::artifact`].
+    pub async fn begin_artifact(&self, name: &str, media_type: &str) -> Result<Writing, StepError> {
+        Ok(self.emitter.begin_artifact(name, media_type).await?)
+    }
+
+    /// Puts a file into its place, and announces it.
+    ///
+    /// # Errors
+    /// As [`StepContext::artifact`].
+    pub async fn announce(&self, writing: Writing) -> Result<Artifact, StepError> {
+        let kept = writing.finish(None).await?;
+        let artifact = kept.artifact().clone();
+        self.emitter.announce(kept).await;
+        Ok(artifact)
     }
 
     /// Asks a person, and waits for the answer: for days if need be, and the time counts for no timeout.

@@ -13,6 +13,9 @@ use stepcast_core::time::Time;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::artifact::{ArtifactError, Kept, Writing};
+use crate::context::Draft;
+use crate::log::Along;
 use crate::pipeline::emitter::RunEmitter;
 
 /// Writes the events of one iteration of a step, until it has ended.
@@ -145,6 +148,36 @@ impl StepEmitter {
     /// Writes a `step_progress`.
     pub(crate) async fn progress(&self, data: Value) {
         self.emit(EventType::StepProgress, data).await;
+    }
+
+    /// Begins a file of the step.
+    pub(crate) async fn begin_artifact(
+        &self,
+        name: &str,
+        media_type: &str,
+    ) -> Result<Writing, ArtifactError> {
+        self.run.begin_artifact(name, media_type).await
+    }
+
+    /// Announces a file; its reference is kept with the event, or neither is.
+    pub(crate) async fn announce(&self, kept: Kept) {
+        let mut tokens = self.tokens.lock().await;
+        tokens.flush();
+        self.write_ready(&mut tokens).await;
+        if self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let draft = Draft {
+            event_type: EventType::StepProgress,
+            step_id: Some(self.step_id.clone()),
+            data: kept.announcement(),
+            metadata: None,
+        };
+        let along = Along {
+            artifacts: vec![kept],
+            ..Along::default()
+        };
+        self.run.emit_all(&[draft], along).await;
     }
 
     /// Writes an output, unless it is the one that was written last; its place, and the value to be shared.

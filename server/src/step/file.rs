@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::artifact::{media_type_of, name_of};
 use super::policy::file_error;
 use super::registry::made;
 use super::{Category, Step, StepConfig, StepContext, StepError, StepFuture};
@@ -24,6 +25,8 @@ enum Format {
     Json,
     Ndjson,
     Csv,
+    /// Not looked into: kept for viewers.
+    Artifact,
 }
 
 #[derive(Clone, Copy)]
@@ -54,7 +57,9 @@ pub(super) fn load(config: &StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem
 impl Step for File {
     fn run(&self, context: StepContext) -> StepFuture<'_> {
         Box::pin(async move {
-            if self.write {
+            if self.format == Some(Format::Artifact) {
+                self.keep(&context).await
+            } else if self.write {
                 self.write(&context).await
             } else {
                 self.read(&context).await
@@ -106,6 +111,20 @@ impl File {
         if let Some(most) = fields.count("max_bytes", 1, problems) {
             self.max_bytes = most;
         }
+        for key in ["name", "media_type"] {
+            let given = fields.text(key, problems).is_some() || fields.has(&[key]);
+            if given && self.format != Some(Format::Artifact) {
+                let message = format!("`{key}` goes with `\"format\": \"artifact\"`");
+                problems.error(&fields.place(key), message);
+            }
+        }
+        if self.write && self.format == Some(Format::Artifact) {
+            let place = fields.place("format");
+            problems.error(
+                &place,
+                "a file that is read becomes an artifact, none that is written",
+            );
+        }
         if fields.value("content").is_none() && self.write {
             problems.error(fields.here(), "to write, `file` needs `content`");
         }
@@ -128,6 +147,22 @@ impl File {
         output.insert("path".into(), path.into());
         output.insert("bytes".into(), size.into());
         Ok(output.into())
+    }
+
+    /// Keeps the file as it is, for viewers.
+    async fn keep(&self, context: &StepContext) -> Result<Value, StepError> {
+        let path = path_of(context)?;
+        let file = context.policy().readable(&path)?;
+        let failed = |error: std::io::Error| file_error("cannot be kept", &path, &error);
+        let opened = tokio::fs::File::open(&file).await.map_err(failed)?;
+        if !opened.metadata().await.map_err(failed)?.is_file() {
+            return Err(failed(std::io::Error::other("it is no file")));
+        }
+        let text = |key: &str| context.config().get(key).and_then(Value::as_str);
+        let name = text("name").map_or_else(|| name_of(&file), str::to_owned);
+        let media_type = text("media_type").map_or_else(|| media_type_of(&name), str::to_owned);
+        let made = context.artifact(&name, &media_type, opened).await?;
+        Ok(json!({"path": path, "bytes": made.size, "artifact": made.described()}))
     }
 
     async fn read_bytes(
@@ -193,7 +228,8 @@ impl File {
 }
 
 impl Format {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
+        ("artifact", Self::Artifact),
         ("text", Self::Text),
         ("lines", Self::Lines),
         ("json", Self::Json),
@@ -250,7 +286,7 @@ fn parse(
             let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
             output.insert("json".into(), value);
         }
-        Format::Text | Format::Csv => {
+        Format::Text | Format::Csv | Format::Artifact => {
             output.insert("text".into(), text.into());
         }
     }
@@ -282,7 +318,7 @@ fn read_csv(bytes: &[u8], options: CsvOptions) -> Result<Vec<Value>, csv::Error>
 fn write_bytes(content: &Value, format: Format, options: CsvOptions) -> Result<Vec<u8>, String> {
     let rows = || content.as_array().ok_or("a list is needed");
     match format {
-        Format::Text => Ok(as_text(content).into_bytes()),
+        Format::Text | Format::Artifact => Ok(as_text(content).into_bytes()),
         Format::Json => {
             let mut bytes =
                 serde_json::to_vec_pretty(content).map_err(|error| error.to_string())?;

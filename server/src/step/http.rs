@@ -7,9 +7,11 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::artifact::media_type_of;
 use super::registry::made;
 use super::retry_after::retry_after;
 use super::{Category, Step, StepConfig, StepContext, StepError, StepFuture};
+use crate::log::Artifact;
 use crate::pipeline::definition::{Fields, Problem, Problems};
 use crate::pipeline::template::has_placeholder;
 
@@ -27,6 +29,8 @@ enum Body {
     Auto,
     Json,
     Text,
+    /// Not looked into: kept for viewers.
+    Artifact,
 }
 
 pub(super) fn load(config: &StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem>> {
@@ -65,9 +69,15 @@ impl Step for Http {
             let json = match self.body {
                 Body::Auto => is_json(response.headers()),
                 Body::Json => true,
-                Body::Text => false,
+                Body::Text | Body::Artifact => false,
             };
             let retry_after = retry_after(response.headers(), SystemTime::now());
+            if matches!(self.body, Body::Artifact) && self.expects(status) {
+                let made = keep(response, &context).await?;
+                return Ok(
+                    json!({"status": status.as_u16(), "headers": headers, "artifact": made.described()}),
+                );
+            }
             let bytes = self.read(response, &context).await?;
             if !self.expects(status) {
                 return Err(status_error(status, &bytes).with_retry_after(retry_after));
@@ -140,10 +150,18 @@ impl Http {
             None | Some("auto") => {}
             Some("json") => self.body = Body::Json,
             Some("text") => self.body = Body::Text,
+            Some("artifact") => self.body = Body::Artifact,
             Some(word) => {
                 let place = fields.place("response");
                 let message = format!("unknown kind of response `{word}`");
-                problems.unknown(&place, message, word, ["auto", "json", "text"]);
+                problems.unknown(&place, message, word, ["auto", "json", "text", "artifact"]);
+            }
+        }
+        for key in ["name", "media_type"] {
+            let given = fields.text(key, problems).is_some() || fields.has(&[key]);
+            if given && !matches!(self.body, Body::Artifact) {
+                let message = format!("`{key}` goes with `\"response\": \"artifact\"`");
+                problems.error(&fields.place(key), message);
             }
         }
         if let Some(most) = fields.count("max_bytes", 1, problems) {
@@ -218,6 +236,44 @@ impl Http {
         }
         Ok(bytes)
     }
+}
+
+/// Keeps the body as it comes. It is called as the step says, or as the last part of the address.
+async fn keep(mut response: Response, context: &StepContext) -> Result<Artifact, StepError> {
+    let text = |key: &str| context.config().get(key).and_then(Value::as_str);
+    let name = match text("name") {
+        Some(name) => name.to_owned(),
+        None => {
+            let last = response
+                .url()
+                .path_segments()
+                .and_then(|mut it| it.next_back());
+            let last = last.filter(|last| !last.is_empty());
+            last.unwrap_or("response").to_owned()
+        }
+    };
+    let told = response.headers().get(reqwest::header::CONTENT_TYPE);
+    let told = told.and_then(|value| value.to_str().ok());
+    let media_type = text("media_type").or(told);
+    let media_type = media_type.map_or_else(|| media_type_of(&name), str::to_owned);
+    let mut writing = context.begin_artifact(&name, &media_type).await?;
+    let (length, mut read, mut told) = (response.content_length(), 0, 0.0);
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| request_error(&error))?
+    {
+        writing.write(&chunk).await?;
+        read += chunk.len();
+        let fraction = read as f64 / length.unwrap_or_default().max(1) as f64;
+        if length.is_some() && fraction - told >= TOLD {
+            told = fraction;
+            context
+                .emit_progress(fraction.min(1.0), "downloading")
+                .await;
+        }
+    }
+    context.announce(writing).await
 }
 
 fn client() -> Result<&'static Client, StepError> {

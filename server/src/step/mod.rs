@@ -1,6 +1,7 @@
 //! Steps: the trait that everything that does work implements, the registry of kinds and classes,
 //! and the built-in kinds, one file each.
 
+pub(crate) mod artifact;
 mod asking;
 mod command;
 mod condition;

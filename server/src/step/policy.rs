@@ -84,7 +84,7 @@ pub(super) fn file_error(what: &str, path: &str, error: &std::io::Error) -> Step
     StepError::new(Category::Resource, format!("`{path}` {what}: {error}"))
 }
 
-fn outside(path: &str) -> StepError {
+pub(super) fn outside(path: &str) -> StepError {
     let message = format!("`{path}` lies outside the directory that steps may touch");
     StepError::new(Category::Configuration, message)
 }

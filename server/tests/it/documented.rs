@@ -23,7 +23,7 @@ fn every_setting_stands_in_the_table_with_its_default() {
     // a table of settings has a row for each of them
     let (tables, settings): (Vec<_>, Vec<_>) = defaults
         .iter()
-        .partition(|(key, _)| ["metrics", "python", "edge"].contains(&key.as_str()));
+        .partition(|(key, _)| ["artifacts", "metrics", "python", "edge"].contains(&key.as_str()));
     let within = tables.iter().flat_map(|(table, settings)| {
         let settings = settings.as_object().unwrap().iter();
         settings.map(move |(key, value)| (format!("{table}.{key}"), value))
@@ -71,6 +71,7 @@ fn links_between_pages_lead_somewhere() {
         "README.md",
         "examples/README.md",
         "examples/producers/README.md",
+        "docs/artifacts.md",
         "docs/configuration.md",
         "docs/frontend.md",
         "docs/llm.md",

@@ -73,8 +73,14 @@ impl Server {
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.stop_and_keep().await);
+    }
+
+    /// Stops it, and gives its folder.
+    pub(crate) async fn stop_and_keep(self) -> tempfile::TempDir {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
+        self.directory
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -151,6 +151,7 @@ async fn rule_5_what_comes_along_is_kept_with_its_events_or_not_at_all() {
             checkpoint: Some((vec![n].into(), vec![(u32::from(n), vec![n; 2].into())])),
             producer: Some(mark(u64::from(n))),
             status: None,
+            ..Along::default()
         };
         let drafts = [progress(1), progress(2)];
         let seq = stream.append_all(&drafts, along).await.unwrap();

@@ -77,6 +77,7 @@ async fn mixed(directory: &Path) {
             seq: 2,
         }),
         status: None,
+        ..Along::default()
     };
     let mut end = complete();
     end.event_type = stepcast_core::event::EventType::PipelineError;

@@ -35,6 +35,7 @@ pub(crate) fn record(data_dir: &Path, id: &str, count: u64, apart: Duration, end
         checkpoint: None,
         producers: Vec::new(),
         status: None,
+        artifacts: Vec::new(),
     };
     store.commit(&[batch]).unwrap();
     store.close();

@@ -7,6 +7,7 @@ use stepcast_core::id::ExecutionId;
 use super::super::execution::{Ended, ExecutionRow, ExecutionStatus, NewExecution, RowKey};
 use super::super::store::{Batch, Checkpoint, StoreError};
 use super::block::Blocks;
+use super::reference;
 use super::rows::signed;
 
 /// Makes an execution known.
@@ -66,6 +67,7 @@ pub(super) fn commit(connection: &mut Connection, batches: &[Batch]) -> Result<(
                     )?
                     .execute(params![key, mark.producer, signed(mark.epoch), signed(mark.seq)])?;
             }
+            reference::keep(&transaction, key, &batch.artifacts)?;
             if let Some(status) = batch.status {
                 transaction
                     .prepare_cached(

@@ -10,6 +10,7 @@ mod file;
 mod import;
 mod measure;
 mod open;
+mod reference;
 mod replay;
 mod reserve;
 mod rows;
@@ -38,6 +39,7 @@ use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, R
 use super::lock;
 use super::measure::{Measured, Window};
 use super::record::Record;
+use super::reference::References;
 use super::retention::Shrink;
 use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
 use super::stored::StoredPage;
@@ -353,6 +355,10 @@ impl Store for SqliteStore {
     }
 
     fn shrinks(&self) -> Option<&dyn Shrink> {
+        Some(self)
+    }
+
+    fn references(&self) -> Option<&dyn References> {
         Some(self)
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// What leads from each version to the next; the first from an empty file.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
 CREATE TABLE executions (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -129,5 +129,21 @@ CREATE TABLE counts (
     "
 ALTER TABLE executions ADD COLUMN owner TEXT;
 CREATE INDEX executions_by_owner ON executions (owner, key) WHERE owner IS NOT NULL;
+",
+    "
+CREATE TABLE artifacts (
+    execution INTEGER NOT NULL REFERENCES executions (key) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY (execution, seq, sha256, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX artifacts_by_content ON artifacts (sha256, execution);
+CREATE TABLE loose_files (sha256 BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TRIGGER artifacts_loosen AFTER DELETE ON artifacts BEGIN
+    INSERT OR IGNORE INTO loose_files (sha256) VALUES (old.sha256);
+END;
 ",
 ];

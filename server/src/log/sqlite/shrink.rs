@@ -236,6 +236,10 @@ fn delete_one(
             return Ok(false);
         }
     }
+    // what it refers to goes with it, and is noted as loose by the same statement
+    transaction
+        .prepare_cached("DELETE FROM artifacts WHERE execution = ?1")?
+        .execute([key])?;
     transaction
         .prepare_cached("DELETE FROM executions WHERE key = ?1")?
         .execute([key])?;

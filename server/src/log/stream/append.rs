@@ -192,7 +192,7 @@ impl Stream {
         ahead.keep(self.key.key, before + 1, state.ring.after(before))
     }
 
-    /// The ring is all there is; the store notes the end.
+    /// The ring is all there is; the store notes the end, and files.
     fn keep_in_memory(&self, state: &mut State, along: &Along) {
         let seq = state.next - 1;
         if let Some(status) = along.status
@@ -200,17 +200,19 @@ impl Stream {
         {
             tracing::error!(execution_id = %self.id, %error, "where an execution stands could not be kept");
         }
-        if let Some(ended) = &state.ended {
+        if state.ended.is_some() || !along.artifacts.is_empty() {
+            let announced = along.artifacts.iter().map(|kept| kept.announced_by(seq));
             let batch = Batch {
                 key: self.key,
                 records: state.ring.last().cloned().into_iter().collect(),
-                ended: Some(ended.clone()),
+                ended: state.ended.clone(),
                 checkpoint: None,
                 producers: Vec::new(),
                 status: None,
+                artifacts: announced.collect(),
             };
             if let Err(error) = self.store.commit(&[batch]) {
-                tracing::error!(execution_id = %self.id, %error, "the end of an execution could not be kept");
+                tracing::error!(execution_id = %self.id, %error, "what the store notes of an execution could not be kept");
             }
         }
         self.publish(state, seq);

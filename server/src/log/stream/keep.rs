@@ -30,7 +30,7 @@ impl Stream {
         state.queued = Queued::No;
         let records: Vec<Record> = state.ring.after(state.stored).cloned().collect();
         let ended = state.ended.clone().filter(|_| !records.is_empty());
-        let (checkpoint, producers, status) = state.waiting.merged();
+        let (checkpoint, producers, status, artifacts) = state.waiting.merged();
         Batch {
             key: self.key,
             records,
@@ -38,6 +38,7 @@ impl Stream {
             checkpoint,
             producers,
             status,
+            artifacts,
         }
     }
 

@@ -5,6 +5,8 @@
 //! - `{"log": "…"}` or `{"log": {"level": "warning", "message": "…"}}`
 //! - `{"output": …}`: the last one is the step's output
 //! - `{"custom": {…}}`
+//! - `{"artifact": "chart.png"}` or `{"artifact": {"path": "out/chart.png", "name": "chart.png", "media_type":
+//!   "image/png"}}`: a file below the working folder, whole by now, is kept and announced
 //! - `{"error": "…"}` or `{"error": {"category": "network", "message": "…"}}`: the step fails
 //!
 //! Anything else is a log line. No line, however long, takes more memory than [`LONGEST`].
@@ -12,6 +14,7 @@
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
+use crate::step::artifact::ArtifactLine;
 use crate::step::{Category, LogLevel, StepError};
 
 /// What one line says.
@@ -25,6 +28,7 @@ pub(in crate::step) enum Line {
     Log(Log),
     Output(Value),
     Custom(Map<String, Value>),
+    Artifact(ArtifactLine),
     Error(StepError),
 }
 
@@ -165,6 +169,7 @@ fn known(mut map: Map<String, Value>) -> Option<Line> {
         ("output", value) => Some(Line::Output(value)),
         ("token", Value::String(text)) => Some(Line::Token(text)),
         ("custom", Value::Object(data)) => Some(Line::Custom(data)),
+        ("artifact", value) => ArtifactLine::read(&value).map(Line::Artifact),
         ("log", value) => {
             let level = value.get("level").and_then(Value::as_str);
             Some(Line::Log(Log {

@@ -8,6 +8,8 @@
 mod line;
 mod process;
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 
@@ -91,7 +93,7 @@ impl Command {
             if self.text {
                 read_text(stdout, context).await
             } else {
-                read_lines(stdout, context).await
+                read_lines(stdout, &directory, context).await
             }
         };
         let (status, answer, tail, ()) = tokio::join!(group.wait(), answer, tail(stderr), feed);
@@ -118,7 +120,11 @@ struct Answer {
     error: Option<StepError>,
 }
 
-async fn read_lines(stdout: impl AsyncRead + Unpin, context: &StepContext) -> Answer {
+async fn read_lines(
+    stdout: impl AsyncRead + Unpin,
+    directory: &Path,
+    context: &StepContext,
+) -> Answer {
     let mut answer = Answer::default();
     let mut lines = Lines::new(stdout);
     let mut logs = 0_usize;
@@ -132,6 +138,11 @@ async fn read_lines(stdout: impl AsyncRead + Unpin, context: &StepContext) -> An
             Line::Output(output) => {
                 context.output(output.clone()).await;
                 answer.output = Some(output);
+            }
+            Line::Artifact(artifact) => {
+                if let Err(error) = artifact.announce(directory, context).await {
+                    answer.error.get_or_insert(error);
+                }
             }
             Line::Error(error) => answer.error = Some(error),
             Line::Log(Log { level, message }) => {

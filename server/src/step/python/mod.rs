@@ -80,7 +80,7 @@ impl PythonClass {
             "data": context.subject(),
         });
         let mut taken = self.pool.take(&directory).await?;
-        let output = taken.worker.call(request, context).await;
+        let output = taken.worker.call(request, &directory, context).await;
         if taken.worker.is_alive() {
             taken.give_back(&self.pool);
         }

@@ -140,6 +140,7 @@ def extend(step, wire):
         "emit_token": context.emit_token,
         "emit_log": context.emit_log,
         "emit_output": context.emit_output,
+        "emit_artifact": context.emit_artifact,
         "emit_custom": context.emit_custom,
     }.items():
         if getattr(step, name, None) is None:
@@ -198,6 +199,11 @@ class StreamingContext:
         self.wire.speak({"output": output})
         return Said()
 
+    def emit_artifact(self, path, name=None, media_type=None):
+        given = {"path": str(path), "name": name, "media_type": media_type}
+        self.wire.speak({"artifact": {key: value for key, value in given.items() if value is not None}})
+        return Said()
+
     def emit_custom(self, **data):
         self.wire.speak({"custom": data})
         return Said()
@@ -240,7 +246,7 @@ def modules(wire):
     context = StreamingContext(wire=wire)
     stepcast = types.ModuleType("stepcast", "Speaks to those who watch the run.")
     stepcast.StreamingContext, stepcast.StreamEvent = StreamingContext, StreamEvent
-    for name in ("emit_progress", "emit_token", "emit_log", "emit_output", "emit_custom"):
+    for name in ("emit_progress", "emit_token", "emit_log", "emit_output", "emit_artifact", "emit_custom"):
         setattr(stepcast, name, getattr(context, name))
     sys.modules["stepcast"] = stepcast
     streaming = types.ModuleType("ia_modules.pipeline.streaming", "The streaming of the server that runs this step.")

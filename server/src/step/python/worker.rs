@@ -24,6 +24,8 @@ pub(super) struct Worker {
 enum Answer {
     Result(Value),
     Failed(Map<String, Value>),
+    /// It answered, and a file of it could not be kept.
+    Refused(StepError),
     /// The process ended before it answered.
     Gone,
 }
@@ -85,6 +87,7 @@ impl Worker {
     pub(super) async fn call(
         &mut self,
         mut request: Value,
+        directory: &Path,
         context: &StepContext,
     ) -> Result<Value, StepError> {
         self.uses += 1;
@@ -95,7 +98,7 @@ impl Worker {
         let _gone_is_seen_below = self.send(&request).await;
         let (answers, printed) = (&mut self.answers, &mut self.printed);
         let answer = {
-            let answer = answer(answers, context);
+            let answer = answer(answers, directory, context);
             let logs = logs(printed, &mark, context);
             tokio::pin!(answer, logs);
             tokio::select! {
@@ -109,6 +112,7 @@ impl Worker {
         };
         match answer {
             Answer::Result(output) => Ok(output),
+            Answer::Refused(error) => Err(error),
             Answer::Failed(failure) => Err(failed(&failure, context).await),
             Answer::Gone => {
                 let why = self.last_words().await;
@@ -143,7 +147,13 @@ impl Worker {
     }
 }
 
-async fn answer(answers: &mut Lines<impl AsyncRead + Unpin>, context: &StepContext) -> Answer {
+async fn answer(
+    answers: &mut Lines<impl AsyncRead + Unpin>,
+    directory: &Path,
+    context: &StepContext,
+) -> Answer {
+    // a file that could not be kept fails the step, once it has answered
+    let mut refused = None;
     while let Some(line) = answers.text().await {
         let Ok(text) = line else {
             let message = "a line of the step's answer was too long, and dropped";
@@ -153,20 +163,25 @@ async fn answer(answers: &mut Lines<impl AsyncRead + Unpin>, context: &StepConte
         match serde_json::from_str::<Map<String, Value>>(&text) {
             Ok(mut map) if map.contains_key("result") => {
                 let output = map.remove("result").unwrap_or_default();
-                return Answer::Result(output);
+                return refused.map_or(Answer::Result(output), Answer::Refused);
             }
             Ok(mut map) if map.contains_key("failed") => {
                 let failure = map.get_mut("failed").and_then(Value::as_object_mut);
                 return Answer::Failed(failure.map(std::mem::take).unwrap_or_default());
             }
-            Ok(_) | Err(_) => said(Line::parse(&text), context).await,
+            Ok(_) | Err(_) => {
+                if let Err(error) = said(Line::parse(&text), directory, context).await {
+                    refused.get_or_insert(error);
+                }
+            }
         }
     }
     Answer::Gone
 }
 
-async fn said(line: Line, context: &StepContext) {
+async fn said(line: Line, directory: &Path, context: &StepContext) -> Result<(), StepError> {
     match line {
+        Line::Artifact(artifact) => artifact.announce(directory, context).await?,
         Line::Progress { fraction, message } => {
             context.emit_progress(fraction, message.as_deref()).await;
         }
@@ -176,6 +191,7 @@ async fn said(line: Line, context: &StepContext) {
         Line::Error(error) => context.log(LogLevel::Error, &error.message).await,
         Line::Log(log) => context.log(log.level, &log.message).await,
     }
+    Ok(())
 }
 
 /// What it prints, up to the mark that ends this call.

@@ -1,5 +1,6 @@
 //! `WS /ws/pipeline/{execution_id}`: one JSON text frame an event.
 
+pub(crate) mod artifact;
 pub(super) mod frame;
 mod handshake;
 
