@@ -62,6 +62,11 @@ pub enum RunError {
     /// The register of credentials cannot be used.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// Everybody on the network could do everything.
+    #[error(
+        "{0} is not loopback, and there are no accounts: whoever reaches it could do everything. docs/security.md says how to have some"
+    )]
+    Open(std::net::SocketAddr),
     /// The settings ask for accounts, and the executions know of none.
     #[error(
         "the settings ask for accounts: make the executions with `stepcast::open`, or with an `Access` of these settings"
@@ -93,7 +98,7 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
 /// `interrupted` at the next start), and what was emitted is committed.
 ///
 /// # Errors
-/// Where the listener fails.
+/// Where the listener fails, or is not on loopback and there are no accounts.
 pub async fn serve(
     listener: TcpListener,
     executions: Executions,
@@ -103,6 +108,11 @@ pub async fn serve(
     // an embedder's executions may know nothing of the accounts that its settings ask for
     if config.access.is_closed() && !executions.access().is_closed() {
         return Err(RunError::Unguarded);
+    }
+    // the listener may be another than the settings say
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() && !executions.access().is_closed() {
+        return Err(RunError::Open(address));
     }
     let grace = Duration::from_millis(config.shutdown_grace_ms);
     let connections = Connections {

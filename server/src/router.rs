@@ -195,12 +195,12 @@ fn executions(routes: Routes) -> Routes {
         )
         .at(
             "/api/executions/{id}/artifacts",
-            [(GET, Of(Watch)), (POST, Of(Ingest))],
+            [(GET, Of(WatchAll)), (POST, Of(Ingest))],
             get(api::artifacts::list).post(api::artifacts::add),
         )
         .at(
             "/api/executions/{id}/artifacts/{sha256}",
-            [(GET, Of(Watch))],
+            [(GET, Of(WatchAll))],
             get(api::artifacts::send),
         )
         .at(
@@ -230,7 +230,7 @@ fn streams(routes: Routes) -> Routes {
         )
         .at(
             "/ws/executions/{execution_id}/artifacts/{sha256}",
-            [(GET, Of(Watch))],
+            [(GET, Of(WatchAll))],
             get(websocket::artifact::open),
         )
         .at(

@@ -25,10 +25,12 @@ mod share;
 pub(crate) mod ticket;
 mod token;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Parts;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::audit::Deed;
@@ -68,6 +70,8 @@ pub(crate) struct Closed {
     pub(crate) tickets: Tickets,
     verifier: Option<Verifier>,
     leases: Leases,
+    /// Strangers who fail to sign in are told of this often: they cannot push others out of the audit log.
+    failures: DefaultDirectRateLimiter,
 }
 
 /// Why nobody knows who sends a request.
@@ -100,6 +104,7 @@ impl Access {
             tickets: Tickets::default(),
             verifier,
             leases: Leases::default(),
+            failures: RateLimiter::direct(Quota::per_minute(FAILURES)),
         }))))
     }
 
@@ -246,6 +251,14 @@ impl Closed {
         self.leases.end(credential);
     }
 
+    /// Writes into the audit log that somebody has failed to sign in.
+    pub(crate) async fn note_failure(self: &Arc<Self>) {
+        if self.failures.check().is_ok() {
+            let deed = Deed::of(&Identity::Stranger, "sign_in", 401);
+            self.note(deed).await;
+        }
+    }
+
     /// Writes into the audit log.
     pub(crate) async fn note(self: &Arc<Self>, deed: Deed) {
         let closed = Arc::clone(self);
@@ -310,6 +323,9 @@ impl From<RegisterError> for Unproven {
 
 /// What is told of a ticket that does not fit.
 const VOID: &str = "The ticket is void: it opens one stream once, within 30 seconds.";
+
+/// Failures to sign in that the audit log tells of in a minute.
+const FAILURES: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// How often it is looked for what another process has revoked.
 const LOOK: Duration = Duration::from_secs(1);

@@ -27,9 +27,9 @@ pub(crate) enum Purpose {
 impl Purpose {
     /// What a route is good for, by its path; none where it takes no ticket.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        if path.starts_with("/ws/") {
+        if path.starts_with("/ws/pipeline/") {
             Some(Self::Websocket)
-        } else if path.starts_with("/stream/") {
+        } else if path.starts_with("/stream/pipeline/") {
             Some(Self::Sse)
         } else if path.starts_with("/api/executions/{id}/artifacts/") {
             Some(Self::Artifact)

@@ -68,8 +68,7 @@ async fn sign_in(closed: &Arc<Closed>, token: &str) -> Result<Response, Problem>
     let known = match closed.bearer(token.trim()).await {
         Ok(known) => known,
         Err(unproven) => {
-            let deed = Deed::of(&Identity::Stranger, "sign_in", 401);
-            closed.note(deed).await;
+            closed.note_failure().await;
             return Err(unproven.into());
         }
     };

@@ -234,6 +234,39 @@ async fn a_server_without_accounts_does_not_listen_elsewhere_and_says_how_it_wou
 }
 
 #[tokio::test]
+async fn a_listener_of_the_embedders_own_is_held_to_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config {
+        data_dir: directory.path().join("data"),
+        ..Config::default()
+    };
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let served = stepcast::run(listener, config, std::future::pending()).await;
+    let message = served.unwrap_err().to_string();
+    assert!(
+        message.contains("0.0.0.0") && message.contains("security.md"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_flood_of_failing_sign_ins_does_not_push_others_out_of_the_audit_log() {
+    let server = closed().await;
+    let admin = token(&server, "root", "admin");
+    start(&server, "run", &admin).await;
+    for _ in 0..50 {
+        let body = json!({ "token": "stepcast_token_guess" });
+        assert_eq!(post(&server, "/api/session", "", body).await.0, 401);
+    }
+    let (_, told) = get(&server, "/api/audit", &admin).await;
+    let told = told["entries"].as_array().unwrap();
+    let failed = told.iter().filter(|it| it["action"] == "sign_in").count();
+    assert!((1..=15).contains(&failed), "{failed}");
+    assert!(told.iter().any(|it| it["action"] == "start"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_embedder_cannot_forget_the_accounts_that_its_settings_ask_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = Config {
