@@ -1,16 +1,18 @@
 //! `http` against a server on loopback.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use stepcast::pipeline::RunStatus;
+use stepcast::pipeline::{RunOptions, RunStatus};
 use stepcast::step::StepRegistry;
+use tokio::io::AsyncReadExt as _;
 
-use crate::pipeline_harness::{Ran, pipeline, run_with};
+use crate::pipeline_harness::{Ran, pipeline, run_with, start};
 
 async fn serve() -> SocketAddr {
     let echo = |RawQuery(query): RawQuery, headers: HeaderMap, body: String| async move {
@@ -129,6 +131,28 @@ async fn a_server_that_is_not_there_is_a_network_error_and_a_slow_one_a_timeout(
     let ran = http(slow, json!({})).await;
     assert_eq!(ran.result.status, RunStatus::Failed);
     assert_eq!(ran.result.error.unwrap().category.as_str(), "timeout");
+}
+
+#[tokio::test]
+async fn cancelling_closes_the_connection_of_a_request_within_a_second() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let definition = pipeline(
+        json!([{"id": "h", "type": "http", "config": {"url": url}}]),
+        json!([]),
+    );
+    let options = RunOptions::default();
+    let running = start(&StepRegistry::builtin(), &definition, json!({}), options);
+    let (mut connection, _) = listener.accept().await.unwrap();
+    // the request is under way: its first byte is here
+    assert_eq!(connection.read_u8().await.unwrap(), b'G');
+    let asked = Instant::now();
+    running.cancel.cancel();
+    let mut rest = Vec::new();
+    let _end_or_reset = connection.read_to_end(&mut rest).await;
+    let ran = running.end().await;
+    assert!(asked.elapsed() < Duration::from_secs(1));
+    assert_eq!(ran.result.status, RunStatus::Cancelled);
 }
 
 #[tokio::test]

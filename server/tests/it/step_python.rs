@@ -382,6 +382,46 @@ async fn a_cancelled_one_is_gone_within_a_second_with_its_children() {
 }
 
 #[test]
+fn a_worker_whose_server_is_gone_ends_with_its_children_whatever_it_is_at() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+    use std::process::{Command, Stdio};
+
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("steps.py"), HANGS).unwrap();
+    let mut worker = Command::new("python3")
+        .args(["-u", "-c", include_str!("../../src/step/python/worker.py")])
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut server = worker.stdin.take().unwrap();
+    let answers = BufReader::new(worker.stdout.take().unwrap());
+    let settings = json!({ "path": [directory.path()], "max_memory_bytes": 0 });
+    let request = json!({
+        "module": "steps", "class": "S", "step_id": "s", "execution_id": "e", "config": {}, "data": {}, "mark": "m",
+    });
+    write!(server, "{settings}\n{request}\n").unwrap();
+    let said = answers
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let pids = said
+        .map(|mut line| line["custom"]["pids"].take())
+        .find(Value::is_array);
+    let child = pids.unwrap()[1].as_u64().unwrap();
+    assert!(lives(child));
+    drop(server);
+    assert_eq!(worker.wait().unwrap().signal(), Some(9));
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while lives(child) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!lives(child));
+}
+
+#[test]
 fn where_python_is_not_enabled_or_not_meant_loading_says_so() {
     let definition = |step: Value| pipeline(json!([step]), json!([]));
     let problems = |definition: &Value, registry: &StepRegistry| {

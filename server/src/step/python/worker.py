@@ -12,6 +12,8 @@ import inspect
 import json
 import logging
 import os
+import select
+import signal
 import sys
 import threading
 import traceback
@@ -26,6 +28,7 @@ def main():
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     settings = json.loads(requests.readline())
+    watch(requests)
     limit(settings["max_memory_bytes"])
     # nothing is written into the folders of pipelines
     sys.dont_write_bytecode = True
@@ -49,6 +52,21 @@ def limit(memory):
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     except (ImportError, OSError, ValueError):
         pass
+
+
+def watch(requests):
+    """Ends this process, and all that it has started, once the server is gone: whatever a step is at."""
+    if not hasattr(select, "poll"):
+        return
+
+    def wait():
+        ends = select.poll()
+        # asks for nothing: what is told unasked is that nobody holds the other end any more
+        ends.register(requests.fileno(), 0)
+        ends.poll()
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Wire:
