@@ -10,7 +10,7 @@ use crate::monitor::wait::go_to_question;
 
 /// The sheet, opened by `?` or its button.
 #[component]
-pub fn Help() -> impl IntoView {
+pub fn Help() -> AnyView {
     let sheet = NodeRef::<html::Dialog>::new();
     let open = move || {
         if let Some(sheet) = sheet.get_untracked() {
@@ -41,6 +41,7 @@ pub fn Help() -> impl IntoView {
             {keys("In the list of events", &EVENTS)}
         </dialog>
     }
+    .into_any()
 }
 
 fn keys(title: &'static str, keys: &'static [(&'static str, &'static str)]) -> impl IntoView {

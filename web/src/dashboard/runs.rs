@@ -43,7 +43,7 @@ impl Default for List {
 
 /// The list of runs.
 #[component]
-pub fn Runs() -> impl IntoView {
+pub fn Runs() -> AnyView {
     let list = RwSignal::new(List::default());
     let poll = StoredValue::new_local(None::<Rc<Poll>>);
     Effect::new(move |_| poll.set_value(Some(Poll::start(list))));
@@ -113,11 +113,12 @@ pub fn Runs() -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }
 
 /// The filter over the list. It is in the address, so that it can be shared, and comes back with it.
 #[component]
-fn Search(list: RwSignal<List>, on_change: Callback<()>) -> impl IntoView {
+fn Search(list: RwSignal<List>, on_change: Callback<()>) -> AnyView {
     let filter = Memo::new(move |_| list.with(|list| list.filter.clone()));
     let take = move |filter: Filter| {
         let held = list.with_untracked(|list| list.filter.clone());
@@ -169,6 +170,7 @@ fn Search(list: RwSignal<List>, on_change: Callback<()>) -> impl IntoView {
             />
         </form>
     }
+    .into_any()
 }
 
 /// What was looked through, where nothing was found: not always all that there is.

@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod artifact;
+pub mod attempts;
 pub mod connection;
 pub mod draft;
 pub mod ending;

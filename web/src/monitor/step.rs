@@ -5,6 +5,7 @@ use stepcast_core::view::{LogView, StepStatus, StepView};
 
 use super::actions::Actions;
 use super::artifact::Artifacts;
+use super::attempts::Attempts;
 use super::error::ErrorNote;
 use super::glyph::{Glyph, step_status};
 use super::model::Models;
@@ -62,6 +63,7 @@ pub fn StepItem(
                     })}
                 </div>
                 {move || error.get().map(|error| view! { <ErrorNote error retried/> })}
+                <Attempts step/>
                 <Says step/>
                 <Gives step actions/>
             </div>

@@ -5,4 +5,6 @@ mod host;
 #[cfg(not(target_family = "wasm"))]
 mod monitor;
 #[cfg(not(target_family = "wasm"))]
+mod overview;
+#[cfg(not(target_family = "wasm"))]
 mod shapes;

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use stepcast_core::view::{Rate, RunView, StepView};
 
 use self::scale::Scale;
+pub(super) use self::scale::told;
 use super::glyph::{Glyph, step_status};
 use super::step::step_time;
 use super::steps::go_to_step;

@@ -1,6 +1,6 @@
 //! From times to places: what the timeline shows of a run, in fractions of its width.
 
-use stepcast_core::view::{SpanOutcome, StepView, WaitState};
+use stepcast_core::view::{SpanOutcome, SpanView, StepView, WaitState};
 
 use super::super::words;
 
@@ -78,18 +78,7 @@ impl Scale {
                     "waiting for the next attempt".to_owned(),
                 ));
             }
-            let (kind, word) = outcome(span.outcome);
-            let mut words = format!("round {}, attempt {}: {word}", span.iteration, span.attempt);
-            if span.started_at.is_some() {
-                words.push_str(&format!(
-                    " after {}",
-                    words::duration(to.saturating_sub(from) as f64)
-                ));
-            }
-            if let Some(error) = &span.error {
-                words.push_str(&format!(" ({})", error.message));
-            }
-            bars.push(self.bar(kind, from, to, words));
+            bars.push(self.bar(kind(span.outcome), from, to, told(span)));
             before = span.ended_at.map(|at| (span.iteration, at));
         }
         for wait in &step.waits {
@@ -110,14 +99,37 @@ impl Scale {
     }
 }
 
-const fn outcome(outcome: SpanOutcome) -> (&'static str, &'static str) {
+/// An attempt in words: which, what came of it, how long it took, what went wrong.
+pub(in super::super) fn told(span: &SpanView) -> String {
+    let word = match span.outcome {
+        SpanOutcome::Open => "under way",
+        SpanOutcome::Completed => "completed",
+        SpanOutcome::Failed => "failed",
+        SpanOutcome::Retried => "failed, tried again",
+        SpanOutcome::CutOff => "cut off when the run stopped",
+        SpanOutcome::Unknown | _ => "its end is not known",
+    };
+    let mut words = format!("round {}, attempt {}: {word}", span.iteration, span.attempt);
+    if let (Some(from), Some(to)) = (span.started_at, span.ended_at) {
+        words.push_str(&format!(
+            " after {}",
+            words::duration(to.saturating_sub(from) as f64)
+        ));
+    }
+    if let Some(error) = &span.error {
+        words.push_str(&format!(" ({})", error.message));
+    }
+    words
+}
+
+const fn kind(outcome: SpanOutcome) -> &'static str {
     match outcome {
-        SpanOutcome::Open => ("running", "under way"),
-        SpanOutcome::Completed => ("completed", "completed"),
-        SpanOutcome::Failed => ("failed", "failed"),
-        SpanOutcome::Retried => ("retried", "failed, tried again"),
-        SpanOutcome::CutOff => ("cut-off", "cut off when the run stopped"),
-        SpanOutcome::Unknown | _ => ("unknown", "its end is not known"),
+        SpanOutcome::Open => "running",
+        SpanOutcome::Completed => "completed",
+        SpanOutcome::Failed => "failed",
+        SpanOutcome::Retried => "retried",
+        SpanOutcome::CutOff => "cut-off",
+        SpanOutcome::Unknown | _ => "unknown",
     }
 }
 
