@@ -49,6 +49,17 @@ test("command shows progress and text of a Python and a shell program", async ()
   assert.ok(of(events, "step_progress", "readability").some(({ data }) => data.progress === 0.1));
 });
 
+test("chart makes an image, its counts as JSON, and shows its own source", async () => {
+  const events = await run("chart", "-p", "text=aab");
+  const files = events.filter(({ data }) => data.kind === "artifact").map(({ data }) => data);
+  assert.deepEqual(
+    files.map(({ name, media_type }) => [name, media_type]),
+    [["letters.svg", "image/svg+xml"], ["letters.json", "application/json"], ["chart.js", "text/plain"]],
+  );
+  for (const { sha256, size } of files) assert.ok(/^[0-9a-f]{64}$/.test(sha256) && size > 100);
+  assert.equal(of(events, "step_complete", "chart")[0].data.output.most, "a");
+});
+
 test("llm argues for, against, and weighs both, by recordings that say that they are", async () => {
   const events = await run("llm");
   assert.match(output(events).verdict, /^Both are right/);

@@ -20,7 +20,8 @@ Examples:
   stepcast log export --all --salvage --data-dir /var/lib/damaged > rest.ndjson
 
 Each execution is one line that says what it was, then a line for every event, as it is in the log.
-Each is written as it is at one instant, also while a server runs.
+Each is written as it is at one instant, also while a server runs. The files that runs have made
+are not in it: they lie in the folder `artifacts` of the data folder.
 
 Exit code: 0 all of it was written, 1 some of it could not be read, 2 there is no such execution.")]
 pub(super) struct Export {
