@@ -14,7 +14,7 @@ use crate::edge::EdgeSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
-use crate::step::PythonSettings;
+use crate::step::{PythonSettings, StepSettings};
 
 /// Where the log lives.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -108,6 +108,8 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// Who may come in.
     pub access: AccessSettings,
+    /// What pipelines may do that users have posted.
+    pub steps: StepSettings,
     /// What comes in, and how.
     pub edge: EdgeSettings,
 }
@@ -154,6 +156,7 @@ impl Default for Config {
             access: AccessSettings::default(),
             python: PythonSettings::default(),
             edge: EdgeSettings::default(),
+            steps: StepSettings::default(),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn validate(
     State(executions): State<Executions>,
     Body(definition): Body<Value>,
 ) -> Result<Json<Value>, Problem> {
-    let loaded = Pipeline::from_json(&definition, executions.registry());
+    let loaded = Pipeline::from_json(&definition, executions.registry_of_users());
     let pipeline = loaded
         .map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
     Ok(Json(

@@ -62,6 +62,8 @@ struct Inner {
     log: Log,
     artifacts: Artifacts,
     registry: Arc<StepRegistry>,
+    /// On a server with accounts.
+    registry_of_users: Option<StepRegistry>,
     catalog: Catalog,
     config: Config,
     access: Access,
@@ -121,6 +123,10 @@ impl Executions {
         let inner = Inner {
             log,
             artifacts,
+            registry_of_users: access.is_closed().then(|| {
+                let limits = Arc::new(config.steps.clone());
+                registry.clone().limited(limits)
+            }),
             registry: Arc::new(registry),
             catalog,
             fans: Fans::new(Duration::from_millis(config.heartbeat_ms), stopping.clone()),

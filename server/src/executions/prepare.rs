@@ -13,6 +13,7 @@ use crate::clock::unix_millis;
 use crate::error::{Flaw, Problem};
 use crate::log::{Budget, ExecutionRow, NewExecution, StoreError, Stream};
 use crate::pipeline::{self, Desk, Pipeline, RunOptions, Slot};
+use crate::step::{StepRegistry, StepSettings};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Prepared {
     pub(super) name: String,
     pub(super) folder: PathBuf,
     pub(super) input: Map<String, Value>,
+    /// Of a pipeline that a user has posted.
+    pub(super) limits: Option<Arc<StepSettings>>,
 }
 
 impl Executions {
@@ -59,7 +62,7 @@ impl Executions {
                     .and_then(Value::as_str)
                     .unwrap_or("pipeline")
                     .to_owned();
-                self.prepare_definition(definition, name, self.inline_folder()?, input)
+                self.prepare_definition(definition, name, None, input)
             }
             Definition::Stored(name) => {
                 let unknown = || {
@@ -75,19 +78,29 @@ impl Executions {
                         Vec::new(),
                     )
                 })?;
-                self.prepare_definition(definition, stored.name, stored.folder, input)
+                self.prepare_definition(definition, stored.name, Some(stored.folder), input)
             }
         }
     }
 
-    pub(super) fn prepare_definition(
+    /// Without a folder it is nobody's but who has posted it.
+    fn prepare_definition(
         &self,
         definition: Value,
         name: String,
-        folder: PathBuf,
+        folder: Option<PathBuf>,
         input: Map<String, Value>,
     ) -> Result<Prepared, Problem> {
-        let pipeline = Pipeline::from_json(&definition, &self.0.registry).map_err(|problems| {
+        let limits = self.limits().filter(|_| folder.is_none());
+        let registry = match folder {
+            Some(_) => self.registry(),
+            None => self.registry_of_users(),
+        };
+        let folder = match folder {
+            Some(folder) => folder,
+            None => self.inline_folder()?,
+        };
+        let pipeline = Pipeline::from_json(&definition, registry).map_err(|problems| {
             Problem::invalid("The pipeline does not validate.", flaws(problems))
         })?;
         pipeline.check_input(&input).map_err(|problems| {
@@ -102,6 +115,7 @@ impl Executions {
             name,
             folder,
             input,
+            limits,
         })
     }
 
@@ -115,22 +129,35 @@ impl Executions {
             .catalog
             .find(&row.pipeline)
             .filter(|stored| stored.definition.as_ref() == Ok(&definition));
-        let folder = match of {
-            Some(stored) => stored.folder,
-            None => self.inline_folder()?,
-        };
+        let folder = of.map(|stored| stored.folder);
         self.prepare_definition(definition, row.pipeline.clone(), folder, input)
     }
 
-    /// Where a definition that is in no folder finds its files: in the catalog's, or in an empty one where there is none.
+    /// Where a definition that is in no folder finds its files: in the catalog's, or in one of their own where there
+    /// is none, and where there are accounts.
     pub(super) fn inline_folder(&self) -> Result<PathBuf, Problem> {
         let catalog = self.0.catalog.folder();
-        if catalog.is_dir() {
+        // a user's file must not become one of the operator's pipelines
+        if catalog.is_dir() && self.limits().is_none() {
             return Ok(catalog.to_owned());
         }
         let folder = self.0.config.data_dir.join("work");
         std::fs::create_dir_all(&folder).map_err(StoreError::from)?;
         Ok(folder)
+    }
+
+    /// What pipelines may do that users have posted; everything on a server without accounts.
+    fn limits(&self) -> Option<Arc<StepSettings>> {
+        self.0.registry_of_users.as_ref()?;
+        Some(Arc::new(self.0.config.steps.clone()))
+    }
+
+    /// What pipelines may name that users have posted.
+    pub(crate) fn registry_of_users(&self) -> &StepRegistry {
+        self.0
+            .registry_of_users
+            .as_ref()
+            .unwrap_or(&self.0.registry)
     }
 
     /// How much of an execution of this pipeline is held in memory.
@@ -182,6 +209,7 @@ impl Executions {
             max_steps: config.max_steps,
             timeout,
             work_dir: prepared.folder.clone(),
+            limits: prepared.limits.clone(),
             desk,
             slot,
             park: None,

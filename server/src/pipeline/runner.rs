@@ -31,7 +31,7 @@ use super::slot::Slot;
 use super::waits::{Key, Waits};
 use crate::context::StreamingContext;
 use crate::log::ExecutionStatus;
-use crate::step::{Ask, Category, StepError, StepPolicy};
+use crate::step::{Ask, Category, StepError, StepPolicy, StepSettings};
 
 /// How a run is run.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// Where relative paths of steps begin, and below which all that they read and write is.
     pub work_dir: PathBuf,
+    /// What its steps may do, where a user has posted it; without, what the server may do.
+    pub limits: Option<Arc<StepSettings>>,
     /// Where its questions lie; without one nobody can be asked.
     pub desk: Option<Arc<Desk>>,
     /// Its place among the runs under way.
@@ -68,6 +70,7 @@ impl Default for RunOptions {
             max_steps: 10_000,
             timeout: None,
             work_dir: PathBuf::from("."),
+            limits: None,
             desk: None,
             slot: Slot::default(),
             park: None,
@@ -169,7 +172,7 @@ impl Run {
             emitter: Arc::new(emitter),
             input: Arc::clone(scheduler.state().input()),
             parameters: Arc::clone(scheduler.state().parameters()),
-            policy: Arc::new(StepPolicy::new(&options.work_dir)),
+            policy: Arc::new(StepPolicy::new(&options.work_dir).limited(options.limits.clone())),
             stop: stop.clone(),
             asks: ask,
         });

@@ -4,10 +4,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::artifact::media_type_of;
+use super::outside;
 use super::registry::made;
 use super::retry_after::retry_after;
 use super::{Category, Step, StepConfig, StepContext, StepError, StepFuture};
@@ -52,7 +53,7 @@ pub(super) fn load(config: &StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem
 impl Step for Http {
     fn run(&self, context: StepContext) -> StepFuture<'_> {
         Box::pin(async move {
-            let request = self.request(context.config())?;
+            let request = self.request(context.config(), context.policy().reaches_inside())?;
             let response = request
                 .send()
                 .await
@@ -169,13 +170,20 @@ impl Http {
         }
     }
 
-    fn request(&self, config: &Value) -> Result<reqwest::RequestBuilder, StepError> {
+    fn request(
+        &self,
+        config: &Value,
+        reaches_inside: bool,
+    ) -> Result<reqwest::RequestBuilder, StepError> {
         let wrong = |message: String| StepError::new(Category::Configuration, message);
         let url = config
             .get("url")
             .and_then(Value::as_str)
             .unwrap_or_default();
         let url = reqwest::Url::parse(url).map_err(|error| wrong(format!("no URL: {error}")))?;
+        if !reaches_inside {
+            outside::check(&url).map_err(wrong)?;
+        }
         let mut headers = HeaderMap::new();
         for (name, value) in pairs(config.get("headers")) {
             let bad =
@@ -184,7 +192,7 @@ impl Http {
             let value = HeaderValue::try_from(value).map_err(|_invalid| bad("value"))?;
             headers.append(key, value);
         }
-        let mut request = client()?
+        let mut request = client(reaches_inside)?
             .request(self.method.clone(), url)
             .query(&pairs(config.get("query")));
         if let Some(json) = config.get("json") {
@@ -276,17 +284,23 @@ async fn keep(mut response: Response, context: &StepContext) -> Result<Artifact,
     context.announce(writing).await
 }
 
-fn client() -> Result<&'static Client, StepError> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let client = CLIENT.get_or_init(|| {
+/// One for the operator's pipelines, one for those of users.
+fn client(reaches_inside: bool) -> Result<&'static Client, StepError> {
+    static EVERYWHERE: OnceLock<Result<Client, String>> = OnceLock::new();
+    static OUTSIDE: OnceLock<Result<Client, String>> = OnceLock::new();
+    let built = |wrap: fn(ClientBuilder) -> ClientBuilder| {
         // another part of the program may have chosen one already, which serves as well
         drop(rustls::crypto::ring::default_provider().install_default());
-        Client::builder()
+        let builder = Client::builder()
             .connect_timeout(Duration::from_secs(30))
-            .user_agent(concat!("stepcast/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| error.to_string())
-    });
+            .user_agent(concat!("stepcast/", env!("CARGO_PKG_VERSION")));
+        wrap(builder).build().map_err(|error| error.to_string())
+    };
+    let client = if reaches_inside {
+        EVERYWHERE.get_or_init(|| built(|builder| builder))
+    } else {
+        OUTSIDE.get_or_init(|| built(outside::outside_only))
+    };
     client.as_ref().map_err(|error| {
         StepError::new(Category::Configuration, format!("no HTTP client: {error}"))
     })

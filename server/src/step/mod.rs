@@ -14,12 +14,14 @@ mod file;
 mod http;
 mod human;
 mod llm;
+mod outside;
 mod policy;
 mod python;
 mod question;
 mod registry;
 mod retry_after;
 mod set;
+mod settings;
 mod transform;
 
 use std::fmt;
@@ -37,6 +39,7 @@ pub use python::PythonSettings;
 pub use question::{Answer, AnswerSource, Choice, Field, FieldType, Form, Question};
 pub use registry::{StepConfig, StepRegistry};
 pub(crate) use retry_after::retry_after;
+pub use settings::StepSettings;
 
 /// What a step gives, in its time.
 pub type StepFuture<'a> = BoxFuture<'a, Result<Value, StepError>>;

@@ -1,19 +1,58 @@
 //! What steps may touch outside the pipeline: the one place where it is decided.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{Category, StepError};
+use super::settings::StepSettings;
 
 /// What the steps of a run may touch.
 #[derive(Clone, Debug)]
 pub struct StepPolicy {
     root: PathBuf,
+    /// Of pipelines that users have posted.
+    limits: Option<Arc<StepSettings>>,
 }
 
 impl StepPolicy {
     /// Files below `root` may be read and written; relative paths begin there, and so do commands.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            limits: None,
+        }
+    }
+
+    /// The same, within what the operator lets the pipelines of users do.
+    #[must_use]
+    pub fn limited(mut self, limits: Option<Arc<StepSettings>>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether requests may go to the machine itself and its networks.
+    pub fn reaches_inside(&self) -> bool {
+        self.limits.as_ref().is_none_or(|limits| limits.inside)
+    }
+
+    /// Whether a program may be started, with variables of the step's own or without.
+    ///
+    /// # Errors
+    /// Where the operator has not listed it, or the step sets variables, by which any program becomes another.
+    pub fn program(&self, name: &str, sets_variables: bool) -> Result<(), StepError> {
+        let Some(limits) = &self.limits else {
+            return Ok(());
+        };
+        let message = if !limits.programs.iter().any(|program| program == name) {
+            format!(
+                "`{name}` is not among the programs that pipelines of users may start; the operator's setting is steps.programs"
+            )
+        } else if sets_variables {
+            "pipelines of users may not set `env`".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(StepError::new(Category::Configuration, message))
     }
 
     /// Where relative paths begin.

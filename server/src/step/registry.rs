@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Step, StepContext, StepError, StepFuture};
+use super::{Step, StepContext, StepError, StepFuture, StepSettings};
 use super::{command, condition, delay, fail, file, http, human, llm, python, set, transform};
 use crate::llm::Providers;
 use crate::pipeline::circuit::Circuits;
@@ -39,6 +39,8 @@ pub struct StepRegistry {
     providers: Option<Arc<Providers>>,
     python: Option<Arc<python::Pool>>,
     circuits: Arc<Circuits>,
+    /// What may be named at all; everything where there is none.
+    limits: Option<Arc<StepSettings>>,
 }
 
 impl StepRegistry {
@@ -50,6 +52,7 @@ impl StepRegistry {
             providers: None,
             python: None,
             circuits: Arc::default(),
+            limits: None,
         };
         registry.add_kind("approval", human::load_approval);
         registry.add_kind("command", command::load);
@@ -89,6 +92,25 @@ impl StepRegistry {
             .enabled
             .then(|| python::Pool::new(settings.clone()));
         self
+    }
+
+    /// The same, for pipelines that users have posted: what the operator does not let them have is refused at load.
+    #[must_use]
+    pub(crate) fn limited(mut self, limits: Arc<StepSettings>) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Whether a pipeline may name this; tells where not.
+    fn lets(&self, name: &str, place: &Place, problems: &mut Problems) -> bool {
+        let lets = self.limits.as_ref().is_none_or(|it| it.may_post(name));
+        if !lets {
+            let message = format!(
+                "`{name}` is not among what pipelines of users may have here; the operator's setting is steps.posted"
+            );
+            problems.error(place, message);
+        }
+        lets
     }
 
     /// The providers of `llm` steps, where they were given.
@@ -143,6 +165,9 @@ impl StepRegistry {
             problems.unknown(&place, message, kind, self.kinds());
             return None;
         };
+        if !self.lets(kind, &config.step_place.key("type"), problems) {
+            return None;
+        }
         make(factory, config, problems)
     }
 
@@ -154,6 +179,14 @@ impl StepRegistry {
         problems: &mut Problems,
     ) -> Option<Box<dyn Step>> {
         let whole = module.map(|module| format!("{module}.{class}"));
+        // with its module: a class of Python's may have the name of a kind
+        if !self.lets(
+            whole.as_deref().unwrap_or(class),
+            &config.step_place,
+            problems,
+        ) {
+            return None;
+        }
         let factory = whole
             .and_then(|whole| self.classes.get(&whole))
             .or_else(|| self.classes.get(class));

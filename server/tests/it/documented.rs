@@ -21,9 +21,9 @@ fn every_setting_stands_in_the_table_with_its_default() {
     let defaults = serde_json::to_value(Config::default()).unwrap();
     let defaults = defaults.as_object().unwrap();
     // a table of settings has a row for each of them
-    let (tables, settings): (Vec<_>, Vec<_>) = defaults
-        .iter()
-        .partition(|(key, _)| ["artifacts", "metrics", "python", "edge"].contains(&key.as_str()));
+    let (tables, settings): (Vec<_>, Vec<_>) = defaults.iter().partition(|(key, _)| {
+        ["artifacts", "metrics", "python", "edge", "steps"].contains(&key.as_str())
+    });
     let within = tables.iter().flat_map(|(table, settings)| {
         let settings = settings.as_object().unwrap().iter();
         settings.map(move |(key, value)| (format!("{table}.{key}"), value))

@@ -26,6 +26,7 @@ mod damage;
 mod distance;
 mod documented;
 mod edge_browser;
+mod edge_policy;
 mod fan;
 mod follow;
 mod full;

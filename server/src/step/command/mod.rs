@@ -75,6 +75,9 @@ impl Command {
             .flatten()
             .map(text_of)
             .collect();
+        let program = argv.first().map_or("", String::as_str);
+        let sets_variables = config.get("env").is_some();
+        context.policy().program(program, sets_variables)?;
         let directory = config.get("cwd").and_then(Value::as_str);
         let directory = context.policy().working_directory(directory)?;
         let env = config.get("env").and_then(Value::as_object);
