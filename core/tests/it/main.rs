@@ -11,8 +11,10 @@ mod client;
 #[cfg(test)]
 mod coalesce;
 #[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod metrics;
 #[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod metrics_laws;
 #[cfg(test)]
 mod proof;
