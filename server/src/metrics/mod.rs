@@ -1,9 +1,7 @@
 //! Reliability over many executions: counts folded out of each log, kept when it has ended, added up when asked for.
 //!
 //! Nothing of it is on the way of an event. What is under way is folded when somebody asks, from where it was folded last;
-//! what has ended is folded once, by the [keeper], and its counts stay with the execution in the store.
-//!
-//! [keeper]: self::keeper
+//! what has ended is folded once, and its counts stay with the execution in the store.
 
 mod keeper;
 mod report;
