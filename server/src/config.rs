@@ -194,8 +194,10 @@ impl Config {
         let known: Vec<String> = defaults
             .clone()
             .try_deserialize::<serde_json::Map<String, serde_json::Value>>()?
-            .keys()
-            .cloned()
+            .into_iter()
+            // a table stands in the file only: `STEPCAST_PYTHON` may be somebody's path of an interpreter
+            .filter(|(_, value)| !value.is_object())
+            .map(|(key, _)| key)
             .collect();
         // Only names of settings are taken: other programs' variables may share the prefix.
         let ours = variables.filter(|(name, _)| {
@@ -350,7 +352,11 @@ mod tests {
     fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
         let config = load(
             Some("heartbeat_ms = 1000\nretry_ms = 5\nstore = \"memory\""),
-            &[("STEPCAST_RETRY_MS", "7"), ("STEPCAST_CHROME", "x")],
+            &[
+                ("STEPCAST_RETRY_MS", "7"),
+                ("STEPCAST_CHROME", "x"),
+                ("STEPCAST_PYTHON", "x"),
+            ],
         )
         .unwrap();
         assert_eq!(
