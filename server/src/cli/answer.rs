@@ -9,6 +9,7 @@ use stepcast_core::id::ExecutionId;
 
 use super::asker::who;
 use super::dialog::{Dialog, describe, value_of};
+use super::remote::Remote;
 use super::words::clean;
 use super::{CliError, Outcome};
 use crate::follow::{Server, Target};
@@ -37,22 +38,8 @@ pub(super) struct Answer {
     /// Who answers
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// The server, where only an id is given
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STEPCAST_SERVER",
-        default_value = "http://127.0.0.1:8400"
-    )]
-    server: String,
-    /// Who you are, on a server with accounts: the answer is by that user
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "STEPCAST_TOKEN",
-        hide_env_values = true
-    )]
-    token: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 /// A question, as the server lists it.
@@ -72,16 +59,16 @@ impl Answer {
     /// Lists, or answers.
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let Some(execution) = &self.execution else {
-            let mut server = Server::new(&self.server).map_err(CliError::usage)?;
+            let mut server = Server::new(&self.remote.server).map_err(CliError::usage)?;
             server
-                .show(self.token.as_deref())
+                .show(self.remote.token.as_deref())
                 .map_err(CliError::usage)?;
             return list(&server).await;
         };
-        let mut target = Target::parse(execution, &self.server).map_err(CliError::usage)?;
+        let mut target = Target::parse(execution, &self.remote.server).map_err(CliError::usage)?;
         target
             .server
-            .show(self.token.as_deref())
+            .show(self.remote.token.as_deref())
             .map_err(CliError::usage)?;
         let (wait_id, fields) = match self.words.split_first() {
             Some((first, rest)) if !first.contains('=') => (Some(first.as_str()), rest),

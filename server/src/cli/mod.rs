@@ -6,6 +6,7 @@ mod audit;
 mod bars;
 mod dialog;
 mod log;
+mod remote;
 mod run;
 mod screen;
 mod serve;

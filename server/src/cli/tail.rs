@@ -5,6 +5,7 @@ use stepcast_core::client::{Config, State, Transport};
 use stepcast_core::id::Position;
 use stepcast_core::pace::Pace;
 
+use super::remote::Remote;
 use super::screen::{Format, Screen};
 use super::signals::Interrupts;
 use super::{CliError, Outcome, words};
@@ -30,22 +31,8 @@ Exit code: 0 the run completed, 1 it failed, 2 it cannot be followed,
 pub(super) struct Tail {
     /// An execution's id, or an address of it: …/api/executions/ID, …/ws/pipeline/ID, …/stream/pipeline/ID
     execution: String,
-    /// The server, where only an id is given
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STEPCAST_SERVER",
-        default_value = "http://127.0.0.1:8400"
-    )]
-    server: String,
-    /// Who you are, on a server with accounts
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "STEPCAST_TOKEN",
-        hide_env_values = true
-    )]
-    token: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
     /// Begin after this cursor: `earliest`, `now`, or an `id:` that the stream gave before
     #[arg(long, value_name = "CURSOR", default_value_t = Position::Earliest)]
     after: Position,
@@ -73,10 +60,11 @@ enum Way {
 impl Tail {
     /// Follows until the end, or until somebody presses Ctrl-C.
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        let mut target = Target::parse(&self.execution, &self.server).map_err(CliError::usage)?;
+        let mut target =
+            Target::parse(&self.execution, &self.remote.server).map_err(CliError::usage)?;
         target
             .server
-            .show(self.token.as_deref())
+            .show(self.remote.token.as_deref())
             .map_err(CliError::usage)?;
         let mut config = Config::new(target.execution_id.clone());
         if let (Some(_), Some(Way::Poll)) = (self.pace, self.transport) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::blocking;
 use super::tally::Tally;
 use crate::executions::Executions;
 use crate::log::StoreError;
@@ -47,14 +48,6 @@ async fn keep_some(executions: &Executions) -> Result<usize, StoreError> {
         blocking(move || store.keep_counts(key, &json)).await?;
     }
     Ok(ids.len())
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| StoreError::Damaged(error.to_string()))?
 }
 
 /// Executions looked for at once.

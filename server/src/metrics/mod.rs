@@ -61,9 +61,7 @@ impl Meter {
             let store = log.store().clone();
             let page = window.clone();
             let read = move || store.measured(&page, before);
-            let found = tokio::task::spawn_blocking(read)
-                .await
-                .map_err(|error| StoreError::Damaged(error.to_string()))??;
+            let found = blocking(read).await?;
             let Some(last) = found.last() else {
                 self.forget_ended();
                 return Ok(sum);
@@ -149,6 +147,15 @@ impl Sum {
         }
         self.groups.entry(name).or_default().merge(counts);
     }
+}
+
+/// Asks the store, in a thread that may wait for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| StoreError::Damaged(error.to_string()))?
 }
 
 /// The most pipelines, or steps, in one answer.

@@ -168,7 +168,7 @@ impl StepRegistry {
         if !self.lets(kind, &config.step_place.key("type"), problems) {
             return None;
         }
-        make(factory, config, problems)
+        taken(factory(config), problems)
     }
 
     pub(crate) fn class(
@@ -191,13 +191,7 @@ impl StepRegistry {
             .and_then(|whole| self.classes.get(&whole))
             .or_else(|| self.classes.get(class));
         if let (None, Some(module), Some(pool)) = (factory, module, &self.python) {
-            return match python::load(module, class, config, pool) {
-                Ok(step) => Some(step),
-                Err(found) => {
-                    problems.extend(found);
-                    None
-                }
-            };
+            return taken(python::load(module, class, config, pool), problems);
         }
         let Some(factory) = factory else {
             let key = if config.step.get("step_class").is_some() {
@@ -220,7 +214,7 @@ impl StepRegistry {
             problems.unknown(&place, message, class, self.classes());
             return None;
         };
-        make(factory, config, problems)
+        taken(factory(config), problems)
     }
 
     fn add_llm(&mut self, providers: Arc<Providers>) {
@@ -258,12 +252,12 @@ pub(super) fn made(
     problems.into_result(step).map(|step| Box::new(step) as _)
 }
 
-fn make(
-    factory: &Factory,
-    config: &StepConfig<'_>,
+/// The step, or what is wrong with it.
+fn taken(
+    made: Result<Box<dyn Step>, Vec<Problem>>,
     problems: &mut Problems,
 ) -> Option<Box<dyn Step>> {
-    match factory(config) {
+    match made {
         Ok(step) => Some(step),
         Err(found) => {
             problems.extend(found);

@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
+use stepcast_core::metrics::{Counts, Metric};
 
 use super::{Subscriber, SubscriberError};
 use crate::context::Draft;
@@ -61,13 +62,12 @@ impl MetricsSubscriber {
     /// Step Validity Rate, `steps_completed / (steps_completed + steps_failed)`: the library's SVR, the plan's SR.
     /// `None` where no step has ended: no data is not a perfect score.
     pub fn step_validity_rate(&self) -> Option<f64> {
-        let counts = self.snapshot();
-        let ended = counts.steps_completed + counts.steps_failed;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "counts of steps stay far below 2^53"
-        )]
-        (ended > 0).then(|| counts.steps_completed as f64 / ended as f64)
+        let seen = self.snapshot();
+        Metric::Svr.value(&Counts {
+            steps_completed: seen.steps_completed,
+            steps_failed: seen.steps_failed,
+            ..Counts::default()
+        })
     }
 }
 

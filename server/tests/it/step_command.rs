@@ -9,6 +9,7 @@ use stepcast::step::StepRegistry;
 use stepcast_core::event::EventType;
 
 use crate::pipeline_harness::{Ran, Running, pipeline, start};
+use crate::processes::{gone, lives};
 
 fn begin(directory: &Path, script: &str, more: Value) -> Running {
     let mut config = json!({"argv": ["sh", "-c", script]});
@@ -34,28 +35,6 @@ fn begin(directory: &Path, script: &str, more: Value) -> Running {
 async fn command(script: &str, more: Value) -> Ran {
     let directory = tempfile::tempdir().unwrap();
     begin(directory.path(), script, more).end().await
-}
-
-/// Whether a process is there and is no zombie.
-fn lives(pid: &str) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-    status.is_ok_and(|status| {
-        !status
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .trim_start()
-            .starts_with('Z')
-    })
-}
-
-/// Waits until a process is gone.
-async fn gone(pid: &str) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while lives(pid) && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    !lives(pid)
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Classes in Python: what they may rely on, and that nothing they do reaches further than their step.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stepcast::pipeline::{Pipeline, RunOptions, RunStatus};
@@ -10,11 +9,16 @@ use stepcast_core::event::EventType;
 
 use crate::pipeline_harness::{Ran, Running, paths, pipeline, start};
 
-fn settings() -> PythonSettings {
+pub(crate) fn settings() -> PythonSettings {
     PythonSettings::default()
 }
 
-fn begin(directory: &Path, code: &str, definition: &Value, settings: &PythonSettings) -> Running {
+pub(crate) fn begin(
+    directory: &Path,
+    code: &str,
+    definition: &Value,
+    settings: &PythonSettings,
+) -> Running {
     std::fs::write(directory.join("steps.py"), code).unwrap();
     let options = RunOptions {
         work_dir: directory.to_owned(),
@@ -24,7 +28,7 @@ fn begin(directory: &Path, code: &str, definition: &Value, settings: &PythonSett
     start(&registry, definition, json!({ "who": "Ada" }), options)
 }
 
-fn class(id: &str, class: &str, more: Value) -> Value {
+pub(crate) fn class(id: &str, class: &str, more: Value) -> Value {
     let mut step =
         json!({ "id": id, "name": id, "step_class": class, "module": "steps", "config": {} });
     for (key, value) in more.as_object().unwrap() {
@@ -42,7 +46,7 @@ async fn one(code: &str, more: Value, settings: &PythonSettings) -> Ran {
         .await
 }
 
-fn failure(ran: &Ran) -> (&str, &str) {
+pub(crate) fn failure(ran: &Ran) -> (&str, &str) {
     let error = &ran.of(EventType::StepError)[0].data["error"];
     (
         error["category"].as_str().unwrap(),
@@ -297,128 +301,6 @@ async fn branches_have_a_worker_each() {
         .await;
     let pid = |step: &str| ran.last().data["output"][step]["pid"].as_u64().unwrap();
     assert_ne!(pid("b"), pid("c"));
-}
-
-/// Whether a process is there and is no zombie.
-fn lives(pid: u64) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    status.is_ok_and(|status| {
-        !status
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .trim_start()
-            .starts_with('Z')
-    })
-}
-
-async fn gone(pid: u64) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while lives(pid) && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    !lives(pid)
-}
-
-const HANGS: &str = r#"
-import os, signal, subprocess, time
-class Warm:
-    def run(self, data):
-        return {}
-class S:
-    def run(self, data):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen(["sleep", "600"])
-        self.emit_custom(pids=[os.getpid(), child.pid])
-        while True:
-            time.sleep(600)
-"#;
-
-async fn hanging(definition: &Value) -> (Running, Vec<u64>, tempfile::TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut running = begin(directory.path(), HANGS, definition, &settings());
-    let told = running.until(|event| event.data["kind"] == "custom").await;
-    let pids = told.data["pids"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|pid| pid.as_u64().unwrap())
-        .collect();
-    (running, pids, directory)
-}
-
-#[tokio::test]
-async fn one_that_hangs_is_ended_by_its_deadline_with_its_children() {
-    // the deadline counts nothing but the step: its worker has started and imported before
-    let steps = json!([
-        class("warm", "Warm", json!({})),
-        class("s", "S", json!({ "timeout_seconds": 2 })),
-    ]);
-    let definition = pipeline(steps, paths("warm>s"));
-    let (running, pids, _directory) = hanging(&definition).await;
-    let ran = running.end().await;
-    assert_eq!(failure(&ran).0, "timeout");
-    for pid in pids {
-        assert!(gone(pid).await, "{pid} lives on");
-    }
-}
-
-#[tokio::test]
-async fn a_cancelled_one_is_gone_within_a_second_with_its_children() {
-    let definition = pipeline(json!([class("s", "S", json!({}))]), json!([]));
-    let (running, pids, _directory) = hanging(&definition).await;
-    let asked = Instant::now();
-    running.cancel.cancel();
-    let ran = running.end().await;
-    assert_eq!(ran.result.status, RunStatus::Cancelled);
-    for pid in pids {
-        assert!(gone(pid).await, "{pid} lives on");
-    }
-    assert!(
-        asked.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        asked.elapsed()
-    );
-}
-
-#[test]
-fn a_worker_whose_server_is_gone_ends_with_its_children_whatever_it_is_at() {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-    use std::process::{Command, Stdio};
-
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("steps.py"), HANGS).unwrap();
-    let mut worker = Command::new("python3")
-        .args(["-u", "-c", include_str!("../../src/step/python/worker.py")])
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut server = worker.stdin.take().unwrap();
-    let answers = BufReader::new(worker.stdout.take().unwrap());
-    let settings = json!({ "path": [directory.path()], "max_memory_bytes": 0 });
-    let request = json!({
-        "module": "steps", "class": "S", "step_id": "s", "execution_id": "e", "config": {}, "data": {}, "mark": "m",
-    });
-    write!(server, "{settings}\n{request}\n").unwrap();
-    let said = answers
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-    let pids = said
-        .map(|mut line| line["custom"]["pids"].take())
-        .find(Value::is_array);
-    let child = pids.unwrap()[1].as_u64().unwrap();
-    assert!(lives(child));
-    drop(server);
-    assert_eq!(worker.wait().unwrap().signal(), Some(9));
-    let deadline = Instant::now() + Duration::from_secs(2);
-    while lives(child) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(!lives(child));
 }
 
 #[test]
