@@ -1,15 +1,12 @@
 // The graph of a run: looked at, dragged, zoomed and walked by keyboard.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { startRun, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { startServer } from "../support/server.js";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const plane = (page) => page.locator(".graph-plane").getAttribute("style");
 const box = (page, id) => page.locator(`[data-testid="graph-step"][data-id="${id}"]`);
@@ -26,10 +23,7 @@ test("the graph lights the paths as they are taken, and counts the rounds of a l
   assert.match(await page.locator(".graph-often").allTextContents().then((all) => all.join(" ")), /×\d/);
   const loop = page.locator('[data-testid="graph-step"]', { has: page.locator(".graph-turn", { hasText: "round" }) });
   assert.equal(await loop.count(), 1);
-  // not as a script of the page: its content policy lets none in
-  await page.evaluate(await readFile(AXE, "utf8"));
-  const { violations } = await page.evaluate(() => window.axe.run(document));
-  assert.deepEqual(violations.map(({ id }) => id), []);
+  assert.deepEqual(await violations(page), []);
   assert.deepEqual(page.problems, []);
   await screenshot(page, "graph");
 });

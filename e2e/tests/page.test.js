@@ -1,22 +1,12 @@
 // The page as a person uses it: by mouse, by keyboard, on a phone, with a screen reader, in the dark.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { startRun, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot, shown } from "../support/browser.js";
 import { startServer } from "../support/server.js";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-async function violations(page) {
-  // not as a script of the page: its content policy lets none in
-  await page.evaluate(await readFile(AXE, "utf8"));
-  const result = await page.evaluate(() => window.axe.run(document));
-  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
-}
 
 test("a run is started by a click, watched to its end, and found again in the list", async (t) => {
   const server = await startServer(t);

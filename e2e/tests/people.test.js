@@ -1,15 +1,12 @@
 // A run asks a person: the form in one page, the answer in all of them, whatever happens in between.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { json, startRun, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { startServer, temporaryFolder } from "../support/server.js";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const CHOICES = [
   { value: "approve", label: "Approve" },
@@ -164,10 +161,7 @@ for (const [colorScheme, width] of [["light", 1280], ["dark", 360]]) {
     await page.getByLabel("Approve").check();
     await byId(page, "answer").click();
     await byId(page, "field-flaw").filter({ hasText: /required/i }).waitFor();
-    // not as a script of the page: its content policy lets none in
-    await page.evaluate(await readFile(AXE, "utf8"));
-    const { violations } = await page.evaluate(() => window.axe.run(document));
-    assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`), []);
+    assert.deepEqual(await violations(page), []);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(overflow <= 0, `${overflow} px sideways`);
     await screenshot(page, `question-${colorScheme}-${width}`);

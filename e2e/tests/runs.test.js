@@ -1,20 +1,12 @@
 // The list of runs: filtered and searched in the address; and the keys that work everywhere.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { startRun, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { startServer } from "../support/server.js";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-
-async function violations(page) {
-  await page.addScriptTag({ path: AXE });
-  const { violations } = await page.evaluate(() => window.axe.run(document));
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
-}
 
 const shown = async (page) => (await page.locator(".run-name").allTextContents()).sort();
 

@@ -1,14 +1,12 @@
 // The timeline of a run, and the way between it and the graph.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { startRun, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { startServer } from "../support/server.js";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const bars = (page, id, kind) => page.locator(`[data-testid="time-row"][data-id="${id}"] .time-bar[data-kind="${kind}"]`);
 
@@ -35,9 +33,7 @@ test("the timeline shows branches side by side, each round, the speed of text, a
   assert.ok(rounds.at(-1) > first.from, "beside the other branch");
   await page.locator('[data-id="talk"] [data-testid="time-rate"]', { hasText: "characters/s" }).waitFor();
   await until("the line to move on", async () => (await places()).now > first.now);
-  await page.addScriptTag({ path: AXE });
-  const { violations } = await page.evaluate(() => window.axe.run(document));
-  assert.deepEqual(violations.map(({ id }) => id), []);
+  assert.deepEqual(await violations(page), []);
   await screenshot(page, "timeline-live");
 });
 
