@@ -54,7 +54,8 @@ fn keys(title: &'static str, keys: &'static [(&'static str, &'static str)]) -> i
     }
 }
 
-/// Whether a key is meant for the page: nobody writes, nothing else is open, and no browser's key is held.
+/// Whether a key is meant for the page: nobody writes, nothing else is open, and no browser's key is held. A sheet that
+/// has been closed may keep the focus for a moment.
 fn is_ours(event: &KeyboardEvent) -> bool {
     if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() {
         return false;
@@ -62,9 +63,9 @@ fn is_ours(event: &KeyboardEvent) -> bool {
     let target = event
         .target()
         .and_then(|it| it.dyn_into::<web_sys::Element>().ok());
-    let writes = target
-        .is_some_and(|it| matches!(it.closest("input, textarea, select, dialog"), Ok(Some(_))));
-    !writes
+    let elsewhere = "input, textarea, select, dialog[open]";
+    let taken = target.is_some_and(|it| matches!(it.closest(elsewhere), Ok(Some(_))));
+    !taken
 }
 
 /// Does what a key stands for; false where it stands for nothing here.
