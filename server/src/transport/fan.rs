@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use stepcast_core::id::{ExecutionId, Seq};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -106,13 +106,14 @@ impl Fans {
             behind: Notify::new(),
         });
         fans.insert(stream.id().clone(), fan.clone());
-        tokio::spawn(self.clone().run(fan.clone()));
+        // before anybody sits down: what the log gets from here on is seen, though the task may begin much later
+        let tail = stream.watch();
+        tokio::spawn(self.clone().run(fan.clone(), tail));
         fan
     }
 
     /// Writes whatever the log gets, until nobody is there.
-    async fn run(self, fan: Arc<Fan>) {
-        let mut tail = fan.stream.watch();
+    async fn run(self, fan: Arc<Fan>, mut tail: watch::Receiver<Tail>) {
         // twice in a heartbeat: one that was written to just before a beat hears the next but one
         let beat = (self.0.heartbeat / 2).max(Duration::from_millis(1));
         let mut beats = interval_at(Instant::now() + beat, beat);
@@ -336,3 +337,45 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sockets written to before other tasks have their turn.
 const WRITES_BETWEEN_YIELDS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use stepcast_core::event::EventType;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::context::Draft;
+    use crate::log::{Budget, Log, MemoryStore, NewExecution};
+
+    /// What a viewer would wait for without end: the last event, told before the fan's task had its first turn.
+    #[tokio::test]
+    async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
+        let log = Log::new(Arc::new(MemoryStore::new()));
+        let new = NewExecution::named("e".parse().unwrap(), "test", 1);
+        let stream = log.create(&new, Budget::default()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut viewer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        socket.writable().await.unwrap();
+        let seat = Arc::new(Seat::new(socket, Dialect::WebSocket));
+        let fans = Fans::new(Duration::from_secs(60), CancellationToken::new());
+        let fan = fans.sit_down(&stream, 0, &seat).await;
+        // nothing here lets another task run
+        let draft = Draft {
+            event_type: EventType::PipelineComplete,
+            step_id: None,
+            data: json!({ "output": {} }),
+            metadata: None,
+        };
+        stream.append(&draft).await.unwrap();
+        let mut bytes = [0; 1024];
+        let read = tokio::time::timeout(Duration::from_secs(10), viewer.read(&mut bytes));
+        assert!(read.await.expect("nothing is written").unwrap() > 0);
+        let leave = seat.given_up().await;
+        assert_eq!((leave.cursor, fan.stream.tail().last_seq), (1, 1));
+    }
+}
