@@ -46,14 +46,15 @@ impl Export {
         let file = self.place.file()?;
         let (rows, unreadable) = self.rows(&file)?;
         let mut out = BufWriter::new(io::stdout().lock());
-        let (mut events, mut lost) = (0, 0);
+        let (mut events, mut lost, mut cut_off) = (0, 0, 0);
         for row in &rows {
             let exported = file.export(row, self.salvage, &mut out)?;
             events += exported.events;
             lost += exported.lost;
+            cut_off += usize::from(exported.cut_off);
         }
         out.flush()?;
-        let told = if lost + unreadable == 0 {
+        let told = if lost + unreadable == 0 && cut_off == 0 {
             Outcome::Complete
         } else {
             Outcome::Failed
@@ -69,6 +70,13 @@ impl Export {
             writeln!(
                 err,
                 "could not be read: {unreadable} executions and {lost} events"
+            )?;
+        }
+        if cut_off > 0 {
+            writeln!(
+                err,
+                "how many events are missing at the end of {} is not known",
+                count(cut_off, "execution")
             )?;
         }
         Ok(told)

@@ -18,8 +18,10 @@ use super::rows::signed;
 pub struct Exported {
     /// Written.
     pub events: u64,
-    /// Between the first and the last, and could not be read.
+    /// Between the first and the last that is known of, and could not be read.
     pub lost: u64,
+    /// The last events are among those that could not be read, and nobody knows how many they were.
+    pub cut_off: bool,
 }
 
 impl LogFile {
@@ -127,7 +129,10 @@ impl LogFile {
                 (events, next) = (events + 1, seq + 1);
             }
         }
-        Ok(Exported { events, lost: 0 })
+        Ok(Exported {
+            events,
+            ..Exported::default()
+        })
     }
 
     /// Row by row: a page that is damaged costs only what is on it.
@@ -139,12 +144,16 @@ impl LogFile {
                 self.connection.query_row(&query, [key], |row| row.get(0));
             found.ok().map(|seq| seq.unwrap_or_default().unsigned_abs())
         };
-        let first = bound("min(first)").unwrap_or(1).max(1);
+        let first = bound("min(first)").unwrap_or(row.earliest).max(1);
         let last = bound("max(seq)");
         let mut statement = self
             .connection
             .prepare_cached(&format!("{BLOCK} WHERE execution = ?1 AND seq = ?2"))?;
-        let (mut exported, mut due) = (Exported::default(), first);
+        let mut due = first;
+        let mut exported = Exported {
+            cut_off: last.is_none(),
+            ..Exported::default()
+        };
         for seq in first.. {
             if last.map_or(seq - due >= MISSED, |last| seq > last) {
                 break;
@@ -155,12 +164,13 @@ impl LogFile {
             };
             let before = due - 1;
             for (seq, json) in block.into_iter().flat_map(|block| block.events(before)) {
-                if archive::event(json, &row.id, seq).is_ok() {
+                if let Ok(event) = archive::event(json, &row.id, seq) {
                     out.write_all(json)?;
                     out.write_all(b"\n")?;
                     exported.events += 1;
                     exported.lost += seq - due;
                     due = seq + 1;
+                    exported.cut_off = last.is_none() && !event.event_type.is_terminal();
                 }
             }
         }
