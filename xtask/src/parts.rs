@@ -261,6 +261,7 @@ fn e2e(tally: &mut Tally) -> Result<()> {
         "e2e/tests",
         &[
             ("STEPCAST_PYTHON", tools::python()?),
+            ("STEPCAST_IA_PYTHON", tools::ia_modules()?),
             ("STEPCAST_CHROME", tools::chrome()?),
         ],
     )

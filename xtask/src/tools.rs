@@ -24,6 +24,7 @@ pub(crate) fn install() -> Result<()> {
     cargo_deny()?;
     e2e_packages()?;
     python()?;
+    ia_modules()?;
     println!("browser: {}", chrome()?.display());
     Ok(())
 }
@@ -126,13 +127,23 @@ pub(crate) fn npm_ci(folder: &str) -> Result<()> {
 
 /// A Python with the clients of `e2e/requirements.txt`.
 pub(crate) fn python() -> Result<PathBuf> {
-    let home = folder().join("venv");
+    python_with("venv", "e2e/requirements.txt")
+}
+
+/// A Python with the package `ia-modules`, which wants older versions of what the clients want.
+pub(crate) fn ia_modules() -> Result<PathBuf> {
+    python_with("ia-modules", "e2e/ia-modules/requirements.txt")
+}
+
+/// A virtual environment of this name with these packages.
+fn python_with(name: &str, requirements: &str) -> Result<PathBuf> {
+    let home = folder().join(name);
     let python = home.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
         "bin/python"
     });
-    let requirements = root().join("e2e/requirements.txt");
+    let requirements = root().join(requirements);
     let wanted = hash(&fs::read(&requirements)?);
     let stamp = home.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && python.is_file() {
