@@ -29,14 +29,14 @@ impl Call {
     pub(crate) fn seconds(&self, directory: &Path, count: usize) -> f64 {
         let python = |code: &str| told(directory, "python3", &["-c", code]);
         let call = || match self {
-            Call::Interpreter => {
+            Self::Interpreter => {
                 python("import bench, json; print(json.dumps(bench.Count().run({})))")
             }
-            Call::Script => python("print('{\"sum\": 4950}')"),
-            Call::Program => told(directory, "/bin/true", &[]),
-            Call::Method => python(METHOD),
+            Self::Script => python("print('{\"sum\": 4950}')"),
+            Self::Program => told(directory, "/bin/true", &[]),
+            Self::Method => python(METHOD),
         };
-        if matches!(self, Call::Method) {
+        if matches!(self, Self::Method) {
             return call().trim().parse().unwrap();
         }
         let start = Instant::now();

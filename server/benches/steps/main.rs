@@ -5,6 +5,7 @@
 //! `docs/benchmarks.md`.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a benchmark prints, and ends when something is wrong"
 )]
@@ -111,7 +112,7 @@ impl Kind {
             }
         }
         let step = median(steps) * 1e6;
-        let Kind {
+        let Self {
             step: name, call, ..
         } = self;
         if calls.is_empty() {
