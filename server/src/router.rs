@@ -133,6 +133,11 @@ fn server(routes: Routes) -> Routes {
             get(api::metrics::report),
         )
         .at(
+            "/api/metrics/definitions",
+            [(GET, Name)],
+            get(api::metrics::definitions),
+        )
+        .at(
             "/api/pipelines",
             [(GET, May(Browse))],
             get(api::pipelines::list),

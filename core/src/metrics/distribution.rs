@@ -13,7 +13,7 @@ use sketches_ddsketch::{Config, DDSketch};
 pub struct Distribution(Option<Box<DDSketch>>);
 
 /// A distribution in a few numbers, all in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Quantiles {
     /// How many there were.
     pub count: u64,

@@ -186,6 +186,23 @@ impl Targets {
     }
 }
 
+impl Targets {
+    /// Sets when this metric is well.
+    pub const fn set(&mut self, metric: Metric, target: Option<Target>) {
+        *match metric {
+            Metric::Svr => &mut self.svr,
+            Metric::Cr => &mut self.cr,
+            Metric::Pc => &mut self.pc,
+            Metric::Hir => &mut self.hir,
+            Metric::Ma => &mut self.ma,
+            Metric::Tcl => &mut self.tcl,
+            Metric::Wct => &mut self.wct,
+            Metric::Mtte => &mut self.mtte,
+            Metric::Rsr => &mut self.rsr,
+        } = target;
+    }
+}
+
 impl Default for Targets {
     /// Those of IA Modules (`reliability/metrics.py`, `reliability/slo_tracker.py`), which it compares in the same way.
     fn default() -> Self {

@@ -7,9 +7,11 @@
 mod counts;
 mod distribution;
 mod metric;
+mod numbers;
 mod run;
 
 pub use self::counts::Counts;
 pub use self::distribution::{Distribution, Quantiles};
 pub use self::metric::{Bound, Metric, Target, Targets};
+pub use self::numbers::Numbers;
 pub use self::run::{MAX_STEPS, RunMetrics};

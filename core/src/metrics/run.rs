@@ -50,6 +50,12 @@ impl RunMetrics {
         event_type != EventType::StepProgress.as_str() || !json.contains(r#""kind":"token""#)
     }
 
+    /// The same of an event that is parsed already.
+    pub fn concerned_by(event: &StreamEvent) -> bool {
+        event.event_type != EventType::StepProgress
+            || event.data.get("kind").is_none_or(|kind| kind != "token")
+    }
+
     /// Some events are gone: what they would have added is not known.
     pub fn gap(&mut self) {
         self.incomplete = true;

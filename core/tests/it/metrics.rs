@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stepcast_core::event::{EventType, StreamEvent};
-use stepcast_core::metrics::{Bound, Counts, Metric, RunMetrics, Target, Targets};
+use stepcast_core::metrics::{Bound, Counts, Metric, Numbers, RunMetrics, Target, Targets};
 use stepcast_core::time::Timestamp;
 
 use crate::any::event;
@@ -345,4 +345,39 @@ fn at_its_limit_a_metric_is_where_ia_modules_has_it() {
         limit: 5.0,
     };
     assert!(target.is_met(5.0) && !target.is_met(5.1));
+}
+
+#[test]
+fn numbers_are_the_counts_as_they_are_told_and_read_again() {
+    let metrics = fold(&run(&[
+        (START, None, json!({})),
+        (BEGIN, Some("a"), json!({})),
+        (DONE, Some("a"), took(8.0)),
+        (END, None, took(10.0)),
+    ]));
+    let numbers = Numbers::from(&metrics.total);
+    assert_eq!((numbers.runs, numbers.steps_completed), (1, 1));
+    assert_eq!(numbers.tool_ms, None, "no data is no number");
+    assert_eq!(numbers.run_ms.unwrap().max, 10.0);
+    let told = serde_json::to_string(&numbers).unwrap();
+    assert_eq!(serde_json::from_str::<Numbers>(&told).unwrap(), numbers);
+}
+
+#[test]
+fn each_target_is_set_where_it_is_read() {
+    let target = Target {
+        bound: Bound::AtMost,
+        limit: 7.0,
+    };
+    for metric in Metric::ALL {
+        let mut targets = Targets::default();
+        targets.set(metric, Some(target));
+        assert_eq!(targets.of(metric), Some(target));
+        let others = Metric::ALL.into_iter().filter(|other| *other != metric);
+        for other in others {
+            assert_eq!(targets.of(other), Targets::default().of(other));
+        }
+        targets.set(metric, None);
+        assert_eq!(targets.of(metric), None);
+    }
 }

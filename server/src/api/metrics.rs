@@ -4,13 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use serde_json::{Value, json};
+use stepcast_core::metrics::Metric;
 use stepcast_core::time::parse_unix_millis;
 
 use super::parts::Query;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::Window;
-use crate::metrics::{By, Report};
+use crate::metrics::{By, Definition, Report};
 
 /// What `GET /api/metrics` takes.
 #[derive(Debug, Deserialize)]
@@ -22,6 +24,13 @@ pub(crate) struct Parameters {
     by: Option<String>,
 }
 
+/// `GET /api/metrics/definitions`: each metric with its formula and its target, whatever was counted.
+pub(crate) async fn definitions(State(executions): State<Executions>) -> Json<Value> {
+    let targets = &executions.config().metrics.targets;
+    let metrics = Metric::ALL.map(|metric| Definition::new(metric, targets));
+    Json(json!({ "metrics": metrics }))
+}
+
 /// `GET /api/metrics?from=&to=&pipeline=&by=`
 pub(crate) async fn report(
     State(executions): State<Executions>,
@@ -31,8 +40,11 @@ pub(crate) async fn report(
         None => By::All,
         Some("pipeline") => By::Pipeline,
         Some("step") => By::Step,
+        Some("hour") => By::Hour,
+        Some("day") => By::Day,
         Some(other) => {
-            let detail = format!("by is {other:?}; it is pipeline or step, or left out.");
+            let detail =
+                format!("by is {other:?}; it is pipeline, step, hour or day, or left out.");
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
     };

@@ -25,6 +25,8 @@ pub struct Measured {
     pub id: ExecutionId,
     /// The pipeline's name.
     pub pipeline: String,
+    /// When it was made known, milliseconds since 1970.
+    pub created_at: u64,
     /// Whether it has ended: its counts change no more.
     pub ended: bool,
     /// The counts in the encoding of whoever kept them; none where nobody has yet.
@@ -58,6 +60,7 @@ pub(super) fn of_rows(
     Ok(held
         .map(|row| Measured {
             key: row.key.key,
+            created_at: row.created_at,
             ended: row.status.end().is_some(),
             id: row.id,
             pipeline: row.pipeline,

@@ -15,7 +15,7 @@ use stepcast_core::id::{ExecutionId, StepId};
 use stepcast_core::metrics::{Counts, RunMetrics};
 
 pub(crate) use self::keeper::keep;
-pub use self::report::{Group, MetricReport, Report};
+pub use self::report::{Definition, Group, MetricReport, Report};
 pub use self::settings::MetricsSettings;
 use self::tally::Tally;
 use crate::log::{Log, Measured, StoreError, Window};
@@ -36,6 +36,21 @@ pub enum By {
     Pipeline,
     /// Those of each step of each pipeline.
     Step,
+    /// Those of the executions that were made known in each hour, of UTC.
+    Hour,
+    /// Those of the executions that were made known on each day, of UTC.
+    Day,
+}
+
+/// Of what a group holds the counts.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct GroupKey {
+    /// Of the hour or the day that begins then, milliseconds since 1970.
+    pub from: Option<u64>,
+    /// Of this pipeline.
+    pub pipeline: Option<String>,
+    /// Of this step.
+    pub step_id: Option<StepId>,
 }
 
 /// Counts added up.
@@ -47,9 +62,9 @@ pub struct Sum {
     pub incomplete: u64,
     /// All together.
     pub total: Counts,
-    /// By pipeline, and by step where steps were asked for.
-    pub groups: BTreeMap<(String, Option<StepId>), Counts>,
-    /// Whether there were more than [`MAX_GROUPS`].
+    /// The same by what was asked for.
+    pub groups: BTreeMap<GroupKey, Counts>,
+    /// Whether there were more than [`MAX_GROUPS`]; of hours and days, the newest are here.
     pub groups_left_out: bool,
 }
 
@@ -69,7 +84,7 @@ impl Meter {
             before = last.key;
             for one in &found {
                 if let Some(metrics) = self.counts_of(log, one).await? {
-                    sum.add(&one.pipeline, &metrics, by);
+                    sum.add(one, &metrics, by);
                 }
             }
         }
@@ -123,29 +138,56 @@ impl Meter {
     }
 }
 
+impl By {
+    /// How long each span of time is, in milliseconds; none where it is not by time.
+    const fn span(self) -> Option<u64> {
+        match self {
+            Self::Hour => Some(3_600_000),
+            Self::Day => Some(86_400_000),
+            Self::All | Self::Pipeline | Self::Step => None,
+        }
+    }
+}
+
 impl Sum {
-    fn add(&mut self, pipeline: &str, metrics: &RunMetrics, by: By) {
+    fn add(&mut self, one: &Measured, metrics: &RunMetrics, by: By) {
         self.executions += 1;
         self.incomplete += u64::from(metrics.incomplete);
         self.total.merge(&metrics.total);
+        let of_pipeline = || GroupKey {
+            pipeline: Some(one.pipeline.clone()),
+            ..GroupKey::default()
+        };
         match by {
             By::All => {}
-            By::Pipeline => self.group(pipeline, None, &metrics.total),
+            By::Pipeline => self.group(of_pipeline(), &metrics.total),
             By::Step => {
                 for (step, counts) in &metrics.steps {
-                    self.group(pipeline, Some(step), counts);
+                    let step_id = Some(step.clone());
+                    let key = GroupKey {
+                        step_id,
+                        ..of_pipeline()
+                    };
+                    self.group(key, counts);
                 }
+            }
+            By::Hour | By::Day => {
+                let from = by.span().map(|span| one.created_at / span * span);
+                let key = GroupKey {
+                    from,
+                    ..GroupKey::default()
+                };
+                self.group(key, &metrics.total);
             }
         }
     }
 
-    fn group(&mut self, pipeline: &str, step: Option<&StepId>, counts: &Counts) {
-        let name = (pipeline.to_owned(), step.cloned());
-        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&name) {
+    fn group(&mut self, key: GroupKey, counts: &Counts) {
+        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key) {
             self.groups_left_out = true;
             return;
         }
-        self.groups.entry(name).or_default().merge(counts);
+        self.groups.entry(key).or_default().merge(counts);
     }
 }
 
@@ -158,5 +200,5 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| StoreError::Damaged(error.to_string()))?
 }
 
-/// The most pipelines, or steps, in one answer.
+/// The most pipelines, steps, hours or days in one answer.
 pub const MAX_GROUPS: usize = 1000;

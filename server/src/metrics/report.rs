@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use stepcast_core::id::StepId;
-use stepcast_core::metrics::{Counts, Metric, Quantiles, Target, Targets};
+use stepcast_core::metrics::{Counts, Metric, Numbers, Target, Targets};
+use stepcast_core::time::Timestamp;
 
 use super::Sum;
 
@@ -16,7 +17,7 @@ pub struct Report {
     /// The metrics over all of them.
     #[serde(flatten)]
     pub all: Group,
-    /// The same for each pipeline or step, where that was asked for.
+    /// The same for each pipeline, step, hour or day, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<Group>>,
     /// Whether there were too many groups to be told.
@@ -27,6 +28,9 @@ pub struct Report {
 /// Some counts and what is made of them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
+    /// When the hour or the day begins, in UTC; none where it is not by time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
     /// Of which pipeline; none for all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
@@ -39,51 +43,39 @@ pub struct Group {
     pub metrics: Vec<MetricReport>,
 }
 
-/// A metric.
+/// What a metric is, whatever was counted.
 #[derive(Clone, Debug, Serialize)]
-pub struct MetricReport {
+pub struct Definition {
     /// Which.
     pub metric: Metric,
     /// Its name in words.
     pub name: &'static str,
-    /// Its value: a rate, or milliseconds; none where there is no data.
-    pub value: Option<f64>,
     /// `ratio` or `ms`.
     pub unit: &'static str,
     /// How it is made of the counts.
     pub formula: &'static str,
     /// When it is well; none where it only informs.
     pub target: Option<Target>,
-    /// Whether it is; none without a target or without data.
-    pub met: Option<bool>,
 }
 
-/// Counts as they are told: times in a few numbers each.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Numbers {
-    runs: u64,
-    runs_with_person: u64,
-    steps_completed: u64,
-    steps_failed: u64,
-    steps_compensated: u64,
-    mode_violations: u64,
-    retries: u64,
-    waits: u64,
-    replays: u64,
-    replays_succeeded: u64,
-    input_tokens: u64,
-    output_tokens: u64,
-    tool_ms: Option<Quantiles>,
-    run_ms: Option<Quantiles>,
-    step_ms: Option<Quantiles>,
-    explain_ms: Option<Quantiles>,
+/// A metric.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricReport {
+    /// What it is.
+    #[serde(flatten)]
+    pub definition: Definition,
+    /// Its value: a rate, or milliseconds; none where there is no data.
+    pub value: Option<f64>,
+    /// Whether it is well; none without a target or without data.
+    pub met: Option<bool>,
 }
 
 impl Report {
     pub(crate) fn new(sum: &Sum, targets: &Targets, grouped: bool) -> Self {
-        let groups = sum.groups.iter().map(|((pipeline, step), counts)| Group {
-            pipeline: Some(pipeline.clone()),
-            step_id: step.clone(),
+        let groups = sum.groups.iter().map(|(key, counts)| Group {
+            from: key.from.map(Timestamp::from_unix_millis),
+            pipeline: key.pipeline.clone(),
+            step_id: key.step_id.clone(),
             ..Group::new(counts, targets)
         });
         Self {
@@ -99,9 +91,10 @@ impl Report {
 impl Group {
     fn new(counts: &Counts, targets: &Targets) -> Self {
         Self {
+            from: None,
             pipeline: None,
             step_id: None,
-            counts: Numbers::new(counts),
+            counts: Numbers::from(counts),
             metrics: Metric::ALL
                 .map(|metric| MetricReport::new(metric, counts, targets))
                 .to_vec(),
@@ -109,42 +102,27 @@ impl Group {
     }
 }
 
-impl MetricReport {
-    fn new(metric: Metric, counts: &Counts, targets: &Targets) -> Self {
-        let (value, target) = (metric.value(counts), targets.of(metric));
+impl Definition {
+    pub(crate) fn new(metric: Metric, targets: &Targets) -> Self {
         Self {
             metric,
             name: metric.name(),
-            value,
             unit: if metric.is_time() { "ms" } else { "ratio" },
             formula: metric.formula(),
-            target,
-            met: target
-                .zip(value)
-                .map(|(target, value)| target.is_met(value)),
+            target: targets.of(metric),
         }
     }
 }
 
-impl Numbers {
-    fn new(counts: &Counts) -> Self {
+impl MetricReport {
+    fn new(metric: Metric, counts: &Counts, targets: &Targets) -> Self {
+        let definition = Definition::new(metric, targets);
+        let value = metric.value(counts);
+        let met = definition.target.zip(value);
         Self {
-            runs: counts.runs,
-            runs_with_person: counts.runs_with_person,
-            steps_completed: counts.steps_completed,
-            steps_failed: counts.steps_failed,
-            steps_compensated: counts.steps_compensated,
-            mode_violations: counts.mode_violations,
-            retries: counts.retries,
-            waits: counts.waits,
-            replays: counts.replays,
-            replays_succeeded: counts.replays_succeeded,
-            input_tokens: counts.input_tokens,
-            output_tokens: counts.output_tokens,
-            tool_ms: counts.tool_ms.quantiles(),
-            run_ms: counts.run_ms.quantiles(),
-            step_ms: counts.step_ms.quantiles(),
-            explain_ms: counts.explain_ms.quantiles(),
+            definition,
+            value,
+            met: met.map(|(target, value)| target.is_met(value)),
         }
     }
 }

@@ -147,6 +147,12 @@ async fn live_replayed_and_stored_give_the_same_numbers() {
         assert_eq!(expected["counts"][count], sum(count), "{count}");
     }
 
+    // run n was made known n milliseconds after 1970 began
+    let by_hour = metrics(&server, "?by=hour").await;
+    assert_eq!(by_hour["groups"].as_array().unwrap().len(), 1, "{by_hour}");
+    assert_eq!(by_hour["groups"][0]["from"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(by_hour["groups"][0]["counts"], expected["counts"]);
+
     // a process that comes after this one has nothing but the log
     let config = server.executions.config().clone();
     let directory = server.directory.path().to_owned();
@@ -278,10 +284,71 @@ async fn what_retention_took_before_it_was_counted_is_said_and_what_is_deleted_i
 }
 
 #[tokio::test]
+async fn hours_and_days_are_told_apart_and_of_too_many_the_newest() {
+    let server = Server::with(|config| config.metrics.interval_ms = 100).await;
+    let hour = 3_600_000;
+    // one each hour, and one more in the third: more hours than are told at once
+    let mut times: Vec<u64> = (0..1_010_u64).map(|n| n * hour).collect();
+    times.insert(3, 2 * hour + 1);
+    for at in times {
+        let new = NewExecution::named(format!("r{at}").parse().unwrap(), "test", at);
+        let log = server.executions.log();
+        let context = StreamingContext::new(log.create(&new, Budget::default()).unwrap());
+        let start = Draft {
+            step_id: None,
+            ..step(EventType::PipelineStart, "", json!({ "pipeline": {} }))
+        };
+        context.emit(start).await.unwrap();
+    }
+    let begun = |report: &Value| -> Vec<(String, u64)> {
+        let groups = report["groups"].as_array().unwrap().iter();
+        let told = groups.map(|it| (it["from"].as_str(), it["counts"]["runs"].as_u64()));
+        told.map(|(from, runs)| (from.unwrap().to_owned(), runs.unwrap()))
+            .collect()
+    };
+    let day = metrics(&server, "?by=day&to=1970-01-03T00:00:00Z").await;
+    assert_eq!(
+        begun(&day),
+        [
+            ("1970-01-01T00:00:00.000Z".to_owned(), 25),
+            ("1970-01-02T00:00:00.000Z".to_owned(), 24)
+        ]
+    );
+    let early = metrics(&server, "?by=hour&to=1970-01-01T03:00:00Z").await;
+    assert_eq!(begun(&early)[2], ("1970-01-01T02:00:00.000Z".to_owned(), 2));
+    let all = metrics(&server, "?by=hour").await;
+    assert_eq!(
+        (
+            all["groups_left_out"].clone(),
+            all["counts"]["runs"].clone()
+        ),
+        (json!(true), json!(1_011))
+    );
+    let hours = begun(&all);
+    assert_eq!(hours.len(), 1_000);
+    assert_eq!(hours[999].0, "1970-02-12T01:00:00.000Z", "the newest");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn each_metric_is_defined_by_the_target_that_the_operator_set() {
+    let server = Server::with(|config| config.metrics.targets.pc = None).await;
+    let (status, told) = server.get("/api/metrics/definitions").await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(told["metrics"].as_array().unwrap().len(), 9);
+    let svr = of(&told, "svr");
+    assert_eq!(svr["target"], json!({ "bound": "above", "limit": 0.95 }));
+    assert!(svr["formula"].as_str().unwrap().contains("steps_failed"));
+    assert_eq!(of(&told, "pc")["target"], Value::Null);
+    assert_eq!(of(&told, "wct")["unit"], "ms");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_meant_is_refused_with_what_would_be() {
     let server = Server::start().await;
     for (query, named) in [
-        ("?by=owner", "pipeline or step"),
+        ("?by=owner", "pipeline, step, hour or day"),
         ("?from=yesterday", "2026-11-26T08:00:00Z"),
         ("?to=1", "to is"),
         ("?since=1", "since"),

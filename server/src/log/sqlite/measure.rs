@@ -15,7 +15,7 @@ pub(super) fn measured(
     limit: usize,
 ) -> Result<Vec<Measured>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT key, id, pipeline, ended_at IS NOT NULL, json FROM executions
+        "SELECT key, id, pipeline, ended_at IS NOT NULL, json, created_at FROM executions
          LEFT JOIN counts ON counts.execution = key
          WHERE key < ?1 AND created_at >= ?2 AND created_at < ?3 AND (?4 IS NULL OR pipeline = ?4)
          ORDER BY key DESC LIMIT ?5",
@@ -34,6 +34,7 @@ pub(super) fn measured(
             pipeline: row.get(2)?,
             ended: row.get(3)?,
             counts: row.get(4)?,
+            created_at: row.get::<_, i64>(5)?.unsigned_abs(),
         });
     }
     Ok(measured)
