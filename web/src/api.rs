@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
+use stepcast_core::metrics::{Metric, Target, Targets};
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +106,29 @@ pub(crate) async fn answer(base: &str, id: &ExecutionId, answer: &Answer) -> Res
     let response = accept(request.send().await).await?;
     drop(response);
     Ok(())
+}
+
+/// When the server calls each metric well. Metrics of a later version are passed over.
+pub(crate) async fn targets(base: &str) -> Result<Targets, ApiError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        metrics: Vec<Definition>,
+    }
+    #[derive(Deserialize)]
+    struct Definition {
+        metric: String,
+        target: Option<Target>,
+    }
+    let url = format!("{base}/api/metrics/definitions");
+    let answer: Answer = read(Request::get(&url).send().await).await?;
+    let mut targets = Targets::default();
+    for told in answer.metrics {
+        let mut known = Metric::ALL.into_iter();
+        if let Some(metric) = known.find(|known| known.as_str() == told.metric) {
+            targets.set(metric, told.target);
+        }
+    }
+    Ok(targets)
 }
 
 /// Reads the beginning of a file that a run made: at most `most` bytes.

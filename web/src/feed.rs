@@ -37,6 +37,13 @@ impl Feed {
         });
         beat.tick();
         driver.start();
+        let address = base.clone();
+        leptos::task::spawn_local(async move {
+            // who may not ask, and who asks a server of an earlier version, sees the usual ones
+            if let Ok(targets) = api::targets(&address).await {
+                store.set_targets(targets);
+            }
+        });
         Self {
             store,
             base,

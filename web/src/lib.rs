@@ -20,6 +20,8 @@ pub mod api;
 #[cfg(feature = "monitor")]
 pub mod dashboard;
 #[cfg(feature = "monitor")]
+pub mod delivery;
+#[cfg(feature = "monitor")]
 pub mod feed;
 #[cfg(feature = "monitor")]
 pub mod kept;

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use leptos::prelude::*;
 use stepcast_core::client::State;
 use stepcast_core::event::{EventType, StreamEvent};
+use stepcast_core::metrics::{RunMetrics, Targets};
 use stepcast_core::time::Time;
 use stepcast_core::view::{RunView, StepView};
 
 use crate::api::{ApiError, Beginning};
+use crate::delivery::{self, Delivery, Lateness};
 use crate::driver::Notice;
 use crate::log::Log;
 
@@ -52,8 +54,10 @@ pub struct Store {
     inner: StoredValue<Inner>,
     run: Trigger,
     shape: Trigger,
+    counted: Trigger,
     connection: RwSignal<State>,
     now: RwSignal<Now>,
+    targets: RwSignal<Option<Targets>>,
     replies: RwSignal<BTreeMap<String, Reply>>,
     previews: RwSignal<BTreeMap<String, Preview>>,
 }
@@ -71,8 +75,10 @@ impl Store {
             inner: StoredValue::new(Inner::default()),
             run: Trigger::new(),
             shape: Trigger::new(),
+            counted: Trigger::new(),
             connection: RwSignal::new(State::Idle),
             now: RwSignal::new(Now::default()),
+            targets: RwSignal::default(),
             replies: RwSignal::default(),
             previews: RwSignal::default(),
         }
@@ -98,6 +104,9 @@ impl Store {
             self.shape.notify();
         }
         news.steps.notify();
+        if news.counted {
+            self.counted.notify();
+        }
         if news.any {
             self.run.notify();
         }
@@ -124,6 +133,28 @@ impl Store {
         let now = self.now.get().unix_ms;
         let skew = self.inner.with_value(|inner| inner.skew.unwrap_or(0));
         now.saturating_add_signed(-skew)
+    }
+
+    /// Reads what was counted of the run; tracked only as far as it changes.
+    pub fn metrics<T>(self, read: impl FnOnce(&RunMetrics) -> T) -> T {
+        self.counted.track();
+        self.inner.with_value(|inner| read(&inner.metrics))
+    }
+
+    /// When the server calls a metric well; tracked. None where it has not said so.
+    pub fn targets(self) -> Option<Targets> {
+        self.targets.get()
+    }
+
+    /// Says when the server calls a metric well.
+    pub fn set_targets(self, targets: Targets) {
+        // none where the component is gone
+        let _gone = self.targets.try_set(Some(targets));
+    }
+
+    /// How late events come here; not tracked, since it changes with each of them.
+    pub fn lateness(self) -> Option<Lateness> {
+        self.inner.with_value(|inner| inner.delivery.lateness())
     }
 
     /// What came of the answer to this wait; tracked. None where none was sent from here.
@@ -275,6 +306,8 @@ impl Step {
 struct Inner {
     view: RunView,
     log: Log,
+    metrics: RunMetrics,
+    delivery: Delivery,
     steps: BTreeMap<String, ArcTrigger>,
     live: bool,
     /// How far our clock is ahead of the server's, in milliseconds.
@@ -287,6 +320,7 @@ struct Inner {
 struct Changed {
     any: bool,
     shape: bool,
+    counted: bool,
     all_steps: bool,
     steps: BTreeSet<String>,
     connection: Option<State>,
@@ -296,6 +330,7 @@ struct Changed {
 struct News {
     any: bool,
     shape: bool,
+    counted: bool,
     steps: Vec<ArcTrigger>,
     connection: Option<State>,
 }
@@ -306,12 +341,17 @@ impl Inner {
             Notice::Event(event) => self.take_event(event, unix_ms),
             Notice::Gap { from, to, reason } => {
                 self.view.gap(from, to, reason);
+                self.metrics.gap();
                 self.changed.any = true;
+                self.changed.counted = true;
             }
             Notice::Reset { .. } => {
                 self.view.reset();
                 self.log.clear();
+                self.metrics = RunMetrics::default();
+                self.delivery = Delivery::default();
                 self.changed.any = true;
+                self.changed.counted = true;
                 self.changed.shape = true;
                 self.changed.all_steps = true;
             }
@@ -324,10 +364,15 @@ impl Inner {
 
     fn take_event(&mut self, event: Box<StreamEvent>, unix_ms: u64) {
         self.measure_skew(&event, unix_ms);
+        if self.live {
+            self.delivery.add(&event, unix_ms);
+        }
+        self.metrics.apply(&event);
         let shape = (self.view.steps.len(), self.view.paths.len());
         self.view.apply(&event);
         let changed = &mut self.changed;
         changed.any = true;
+        changed.counted |= RunMetrics::concerned_by(&event);
         changed.shape |= (self.view.steps.len(), self.view.paths.len()) != shape
             || event.event_type == EventType::PipelineStart;
         changed.all_steps |= changed.shape || event.event_type.is_terminal();
@@ -342,13 +387,9 @@ impl Inner {
     /// The least delay that a live event showed is the clocks' difference, to within the way here. An old
     /// event shows a difference only where it comes from the future.
     fn measure_skew(&mut self, event: &StreamEvent, unix_ms: u64) {
-        let Some(sent) = event.timestamp.unix_millis() else {
+        let Some(seen) = delivery::lateness(event, unix_ms) else {
             return;
         };
-        let (Ok(here), Ok(there)) = (i64::try_from(unix_ms), i64::try_from(sent)) else {
-            return;
-        };
-        let seen = here - there;
         if self.live || seen < 0 {
             self.skew = Some(self.skew.map_or(seen, |least| least.min(seen)));
         }
@@ -368,6 +409,7 @@ impl Inner {
         News {
             any: changed.any,
             shape: changed.shape,
+            counted: changed.counted,
             steps,
             connection: changed.connection,
         }

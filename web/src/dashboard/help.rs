@@ -77,6 +77,7 @@ fn act(key: &str, open: &dyn Fn()) -> bool {
         "q" => go_to_question(),
         "g" => return press("tab-graph"),
         "t" => return press("tab-timeline"),
+        "m" => return press("tab-metrics"),
         "/" => return ["runs-search", "events-filter"].into_iter().any(focus),
         _ => return false,
     }
@@ -105,9 +106,10 @@ const EVERYWHERE: [(&str, &str); 3] = [
     ("/", "search the runs, or filter the events"),
     ("r", "the runs"),
 ];
-const RUN: [(&str, &str); 3] = [
+const RUN: [(&str, &str); 4] = [
     ("g", "the graph"),
     ("t", "the timeline"),
+    ("m", "the metrics"),
     ("q", "the question that waits for a person"),
 ];
 const GRAPH: [(&str, &str); 6] = [

@@ -14,6 +14,7 @@ pub mod field;
 pub mod form;
 pub mod glyph;
 pub mod graph;
+pub mod metrics;
 pub mod model;
 pub mod output;
 pub mod overview;
