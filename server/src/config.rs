@@ -14,6 +14,7 @@ use crate::edge::EdgeSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
+use crate::socket::tls::TlsSettings;
 use crate::step::{PythonSettings, StepSettings};
 
 /// Where the log lives.
@@ -112,6 +113,8 @@ pub struct Config {
     pub steps: StepSettings,
     /// What comes in, and how.
     pub edge: EdgeSettings,
+    /// Whether the server speaks TLS, and as whom.
+    pub tls: TlsSettings,
 }
 
 impl Default for Config {
@@ -157,6 +160,7 @@ impl Default for Config {
             python: PythonSettings::default(),
             edge: EdgeSettings::default(),
             steps: StepSettings::default(),
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -282,6 +286,9 @@ impl Config {
         }
         if let Err((key, message)) = self.edge.check() {
             return value(&key, &message);
+        }
+        if let Err((key, message)) = self.tls.check() {
+            return value(key, message);
         }
         if !(100..=300_000).contains(&self.heartbeat_ms) {
             return value("heartbeat_ms", "must be from 100 to 300000");

@@ -44,6 +44,8 @@ use self::executions::Executions;
 use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
 pub use self::router::{Ask, Route, routes};
 use self::socket::Connections;
+use self::socket::tls::Certificate;
+pub use self::socket::tls::TlsSettings;
 use self::step::StepRegistry;
 
 /// Why a server ended otherwise than it was asked to.
@@ -80,6 +82,8 @@ pub enum RunError {
 /// Where the log cannot be opened: the directory is not writable, the database damaged or of a later version.
 pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, RunError> {
     let access = Access::open(&config)?;
+    // said now rather than when somebody listens already
+    Certificate::load(&config.tls)?;
     let store: Arc<dyn Store> = match config.store {
         StoreKind::Memory => Arc::new(MemoryStore::new()),
         StoreKind::Sqlite => Arc::new(SqliteStore::open_with(&config.data_dir, config.sqlite())?),
@@ -98,7 +102,7 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
 /// `interrupted` at the next start), and what was emitted is committed.
 ///
 /// # Errors
-/// Where the listener fails, or is not on loopback and there are no accounts.
+/// Where the listener fails, or is not on loopback and there are no accounts; where the certificate does not serve.
 pub async fn serve(
     listener: TcpListener,
     executions: Executions,
@@ -115,8 +119,13 @@ pub async fn serve(
         return Err(RunError::Open(address));
     }
     let grace = Duration::from_millis(config.shutdown_grace_ms);
+    let certificate = Certificate::load(&config.tls)?;
+    if let Some(certificate) = certificate.clone() {
+        tokio::spawn(certificate.follow(executions.stopping().clone()));
+    }
     let connections = Connections {
         router: router::router(executions.clone()),
+        certificate,
         write_deadline: Duration::from_millis(config.write_deadline_ms),
         stopping: executions.stopping().clone(),
         open: executions.sockets().clone(),

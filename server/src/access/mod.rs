@@ -96,10 +96,10 @@ impl Access {
             return Ok(Self::default());
         }
         let verifier = settings.jwt.as_ref().map(Verifier::new).transpose()?;
-        let loopback = config.listen.ip().is_loopback();
+        let clear = config.listen.ip().is_loopback() && !config.tls.is_on();
         Ok(Self(Some(Arc::new(Closed {
             settings: settings.clone(),
-            secure_cookies: settings.secure_cookies.unwrap_or(!loopback),
+            secure_cookies: settings.secure_cookies.unwrap_or(!clear),
             register: Register::open(&config.data_dir)?,
             tickets: Tickets::default(),
             verifier,

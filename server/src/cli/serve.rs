@@ -22,6 +22,7 @@ Examples:
   stepcast serve --listen 127.0.0.1:9000 --data-dir /var/lib/stepcast
   stepcast serve --pipelines examples --start library --store memory
   stepcast token create me --scopes admin && stepcast serve --accounts
+  stepcast serve --tls-cert server.pem --tls-key server.key
   STEPCAST_HEARTBEAT_MS=5000 stepcast serve --config stepcast.toml
 
 Every setting can stand in the file (stepcast.toml), in a variable (STEPCAST_ and its name
@@ -48,6 +49,12 @@ pub(super) struct Serve {
     /// Let in only who has a token; `stepcast token create` makes one
     #[arg(long)]
     accounts: bool,
+    /// Speak TLS with the certificate of this PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Start a run of this stored pipeline at once; may be given several times
     #[arg(long, value_name = "NAME")]
     start: Vec<String>,
@@ -69,12 +76,13 @@ impl Serve {
             CliError::Usage(format!("cannot listen on {}: {error}", config.listen))
         })?;
         let address = listener.local_addr()?;
+        let scheme = if config.tls.is_on() { "https" } else { "http" };
         let mut interrupts = Interrupts::listen()?;
         let executions = crate::open(config, StepRegistry::builtin()).await?;
         for name in &self.start {
             start(&executions, name).await?;
         }
-        writeln!(io::stdout().lock(), "listening on http://{address}")?;
+        writeln!(io::stdout().lock(), "listening on {scheme}://{address}")?;
         let told_to_stop = async move { interrupts.next().await };
         crate::serve(listener, executions, told_to_stop).await?;
         Ok(Outcome::Complete)
@@ -98,6 +106,10 @@ impl Serve {
             config.pipelines.clone_from(pipelines);
         }
         config.access.tokens |= self.accounts;
+        if let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            config.tls.cert = Some(cert.clone());
+            config.tls.key = Some(key.clone());
+        }
         config.check()?;
         Ok(config)
     }

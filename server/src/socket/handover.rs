@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use super::stream::Socket;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::Frame;
-use tokio::net::TcpStream;
 
 /// Takes a socket, with what has been read from it already.
-type Taker = Box<dyn FnOnce(TcpStream, Bytes) -> BoxFuture<'static, ()> + Send>;
+type Taker = Box<dyn FnOnce(Socket, Bytes) -> BoxFuture<'static, ()> + Send>;
 
 /// One connection's way out of HTTP; in the extensions of each of its requests.
 #[derive(Clone, Default)]
@@ -32,7 +32,7 @@ impl Handover {
     /// A body that stands for what `taker` will write once the head is out.
     pub(crate) fn streaming<F>(
         &self,
-        taker: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static,
+        taker: impl FnOnce(Socket, Bytes) -> F + Send + 'static,
     ) -> Body
     where
         F: Future<Output = ()> + Send + 'static,
@@ -42,7 +42,7 @@ impl Handover {
     }
 
     /// `taker` goes on after a response with status 101.
-    pub(crate) fn upgrade<F>(&self, taker: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static)
+    pub(crate) fn upgrade<F>(&self, taker: impl FnOnce(Socket, Bytes) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {

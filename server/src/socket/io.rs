@@ -11,31 +11,40 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
 
 use super::handover::Handover;
+use super::stream::Socket;
 
 /// A TCP connection that ends when a write makes no progress for too long.
 #[derive(Debug)]
-pub(super) struct HttpSocket {
+pub(super) struct Deadlined {
     stream: TcpStream,
     deadline: Duration,
-    handover: Handover,
     /// Runs while a write is blocked.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl HttpSocket {
-    pub(super) fn new(stream: TcpStream, deadline: Duration, handover: Handover) -> Self {
+/// What HTTP/1.1 is spoken on; tells its handover when all is written.
+#[derive(Debug)]
+pub(super) struct HttpSocket<C> {
+    carrier: C,
+    handover: Handover,
+}
+
+/// What carries HTTP, and a stream after it.
+pub(super) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// The connection itself.
+    fn into_socket(self) -> Socket;
+}
+
+impl Deadlined {
+    pub(super) fn new(stream: TcpStream, deadline: Duration) -> Self {
         Self {
             stream,
             deadline,
-            handover,
             stalled: None,
         }
-    }
-
-    pub(super) fn into_stream(self) -> TcpStream {
-        self.stream
     }
 
     fn watch<T>(
@@ -56,12 +65,25 @@ impl HttpSocket {
     }
 }
 
+impl Carrier for Deadlined {
+    fn into_socket(self) -> Socket {
+        Socket::from(self.stream)
+    }
+}
+
+impl Carrier for TlsStream<Deadlined> {
+    fn into_socket(self) -> Socket {
+        let (carrier, session) = self.into_inner();
+        Socket::secured(carrier.stream, session)
+    }
+}
+
 /// What ends a write that makes no progress.
 pub(crate) fn stopped_reading() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the peer has stopped reading")
 }
 
-impl AsyncRead for HttpSocket {
+impl AsyncRead for Deadlined {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,7 +93,7 @@ impl AsyncRead for HttpSocket {
     }
 }
 
-impl AsyncWrite for HttpSocket {
+impl AsyncWrite for Deadlined {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -95,7 +117,57 @@ impl AsyncWrite for HttpSocket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<C: Carrier> HttpSocket<C> {
+    pub(super) fn new(carrier: C, handover: Handover) -> Self {
+        Self { carrier, handover }
+    }
+
+    pub(super) fn into_socket(self) -> Socket {
+        self.carrier.into_socket()
+    }
+}
+
+impl<C: Carrier> AsyncRead for HttpSocket<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.carrier).poll_read(cx, buf)
+    }
+}
+
+impl<C: Carrier> AsyncWrite for HttpSocket<C> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.carrier).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.carrier).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.carrier.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.carrier).poll_flush(cx);
         if matches!(flushed, Poll::Ready(Ok(()))) {
             self.handover.flushed();
         }
@@ -103,6 +175,6 @@ impl AsyncWrite for HttpSocket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.carrier).poll_shutdown(cx)
     }
 }

@@ -1,34 +1,35 @@
-//! Accepts connections, speaks HTTP on them, and hands those that become streams over.
+//! Accepts connections, speaks TLS and HTTP on them, and hands those that become streams over.
 
 mod handover;
+mod http1;
+mod http2;
 mod io;
+mod stream;
+pub(crate) mod tls;
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_service::Service as _;
 
 pub(crate) use self::handover::Handover;
-use self::io::HttpSocket;
+use self::io::Deadlined;
 pub(crate) use self::io::stopped_reading;
+pub(crate) use self::stream::Socket;
+use self::tls::{Certificate, H2};
 
 /// What every connection is served with.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     /// What answers.
     pub(crate) router: Router,
+    /// Whom the server says it is; `None` where it speaks in clear.
+    pub(crate) certificate: Option<Arc<Certificate>>,
     /// How long a write may make no progress.
     pub(crate) write_deadline: Duration,
     /// Ends the accepting, and each connection after the request it is at.
@@ -65,55 +66,46 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let handover = Handover::default();
-        let socket = HttpSocket::new(stream, self.write_deadline, handover.clone());
-        let Some((stream, read)) = self.http(socket, &handover).await else {
-            return;
-        };
-        if let Some(taker) = handover.take() {
-            // a task of its own: this one has room for HTTP's state
-            self.open.spawn(taker(stream, read));
+        let stream = Deadlined::new(stream, self.write_deadline);
+        match &self.certificate {
+            None => self.http1(stream).await,
+            Some(certificate) => {
+                // a frame of its own: the handshake's state goes before HTTP begins
+                let greeted = Box::pin(self.greet(certificate, stream)).await;
+                match greeted {
+                    Some(stream) if speaks_http2(&stream) => self.http2(stream).await,
+                    Some(stream) => self.http1(stream).await,
+                    None => {}
+                }
+            }
         }
     }
 
-    /// Speaks HTTP; the socket, where it is to be handed over.
-    async fn http(
+    /// The handshake of TLS, in its time.
+    async fn greet(
         &self,
-        socket: HttpSocket,
-        handover: &Handover,
-    ) -> Option<(TcpStream, bytes::Bytes)> {
-        let (router, way_out) = (self.router.clone(), handover.clone());
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(way_out.clone());
-            Box::pin(router.clone().call(request.map(Body::new)))
-        });
-        let mut connection = Box::pin(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(socket), service),
-        );
-        let stopping = self.stopping.cancelled();
-        tokio::pin!(stopping);
-        let mut told = false;
-        let ended = poll_fn(|cx| {
-            if !told && stopping.as_mut().poll(cx).is_ready() {
-                told = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            let polled = connection.poll_without_shutdown(cx);
-            if handover.is_due() {
-                return Poll::Ready(Ok(()));
-            }
-            polled
-        })
-        .await;
-        if let Err(error) = ended {
-            tracing::debug!(%error, "a connection broke");
-            return None;
+        certificate: &Certificate,
+        stream: Deadlined,
+    ) -> Option<TlsStream<Deadlined>> {
+        let acceptor = TlsAcceptor::from(certificate.config());
+        let accepted = tokio::select! {
+            () = self.stopping.cancelled() => return None,
+            accepted = tokio::time::timeout(
+                certificate.handshake_deadline(),
+                acceptor.accept(stream),
+            ) => accepted,
+        };
+        match accepted {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_elapsed) => tracing::debug!("a TLS handshake took too long"),
         }
-        let parts = Pin::into_inner(connection).into_parts();
-        Some((parts.io.into_inner().into_stream(), parts.read_buf))
+        None
     }
+}
+
+fn speaks_http2(stream: &TlsStream<Deadlined>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(H2)
 }
 
 fn is_of_connection(error: &std::io::Error) -> bool {

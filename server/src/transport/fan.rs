@@ -204,7 +204,7 @@ impl Fan {
                 Ok(sent) => {
                     taken.cursor = block.to;
                     taken.quiet = false;
-                    if sent < block.bytes.len() {
+                    if sent < block.bytes.len() || !taken.seat.socket().is_flushed() {
                         let unsent = block.bytes.slice(sent..);
                         seats.give_up(at, unsent);
                     }
@@ -270,7 +270,7 @@ impl Seats {
                 // broken: its own task finds out when it writes
                 Err(_) => 0,
             };
-            if sent < ping.len() {
+            if sent < ping.len() || !taken.seat.socket().is_flushed() {
                 let unsent = ping.slice(sent..);
                 at -= 1;
                 self.give_up(at, unsent);
@@ -339,43 +339,4 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 const WRITES_BETWEEN_YIELDS: usize = 128;
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use stepcast_core::event::EventType;
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::context::Draft;
-    use crate::log::{Budget, Log, MemoryStore, NewExecution};
-
-    /// What a viewer would wait for without end: the last event, told before the fan's task had its first turn.
-    #[tokio::test]
-    async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
-        let log = Log::new(Arc::new(MemoryStore::new()));
-        let new = NewExecution::named("e".parse().unwrap(), "test", 1);
-        let stream = log.create(&new, Budget::default()).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut viewer = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (socket, _) = listener.accept().await.unwrap();
-        socket.writable().await.unwrap();
-        let seat = Arc::new(Seat::new(socket, Dialect::WebSocket));
-        let fans = Fans::new(Duration::from_secs(60), CancellationToken::new());
-        let fan = fans.sit_down(&stream, 0, &seat).await;
-        // nothing here lets another task run
-        let draft = Draft {
-            event_type: EventType::PipelineComplete,
-            step_id: None,
-            data: json!({ "output": {} }),
-            metadata: None,
-        };
-        stream.append(&draft).await.unwrap();
-        let mut bytes = [0; 1024];
-        let read = tokio::time::timeout(Duration::from_secs(10), viewer.read(&mut bytes));
-        assert!(read.await.expect("nothing is written").unwrap() > 0);
-        let leave = seat.given_up().await;
-        assert_eq!((leave.cursor, fan.stream.tail().last_seq), (1, 1));
-    }
-}
+mod tests;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::close::CloseCode;
-use tokio::net::TcpStream;
 
 use super::dialect::Dialect;
 use super::feed::Feed;
@@ -19,6 +18,7 @@ use super::websocket::frame::{self, Incoming, Message, Opcode};
 use crate::access::{Identity, Lease};
 use crate::executions::Executions;
 use crate::log::Stream;
+use crate::socket::Socket;
 
 /// A connection that follows one execution.
 pub(super) struct Live {
@@ -40,7 +40,7 @@ struct Said {
 }
 
 impl Live {
-    pub(super) fn new(executions: Executions, socket: TcpStream, dialect: Dialect) -> Self {
+    pub(super) fn new(executions: Executions, socket: Socket, dialect: Dialect) -> Self {
         let deadline = Duration::from_millis(executions.config().write_deadline_ms);
         Self {
             executions,

@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use stepcast_core::id::Seq;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::dialect::Dialect;
-use crate::socket::stopped_reading;
+use crate::socket::{Socket, stopped_reading};
 
 /// Shared by the connection's own task and the fan that writes for it. Only one of them writes at any time: the fan
 /// while the seat is taken, the task otherwise.
 #[derive(Debug)]
 pub(super) struct Seat {
-    socket: TcpStream,
+    socket: Socket,
     pub(super) dialect: Dialect,
     /// Where it sits; the fan's lock guards it.
     place: AtomicUsize,
@@ -36,7 +35,7 @@ pub(super) struct Leave {
 }
 
 impl Seat {
-    pub(super) fn new(socket: TcpStream, dialect: Dialect) -> Self {
+    pub(super) fn new(socket: Socket, dialect: Dialect) -> Self {
         Self {
             socket,
             dialect,
@@ -46,7 +45,7 @@ impl Seat {
         }
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &Socket {
         &self.socket
     }
 
@@ -83,9 +82,9 @@ impl Seat {
     /// # Errors
     /// Where the connection broke, or no byte was taken for as long as `deadline`.
     pub(super) async fn write_all(&self, mut bytes: Bytes, deadline: Duration) -> io::Result<()> {
-        while !bytes.is_empty() {
+        while !(bytes.is_empty() && self.socket.is_flushed()) {
             match self.socket.try_write(&bytes) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(0) if !bytes.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => bytes.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::timeout(deadline, self.socket.writable())

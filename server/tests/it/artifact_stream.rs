@@ -2,13 +2,14 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::artifact::{program, run};
 use crate::harness::{Server, Ws, soon};
 
 /// A run that makes a file of `count` numbered lines; its hash and content.
-async fn numbers(server: &Server, count: usize) -> (String, Vec<u8>) {
+pub(crate) async fn numbers(server: &Server, count: usize) -> (String, Vec<u8>) {
     let script = format!(r#"seq {count} > n.txt; echo '{{"artifact": "n.txt"}}'"#);
     run(server, "a", program(&script)).await;
     let (_, list) = server.get("/api/executions/a/artifacts").await;
@@ -24,7 +25,9 @@ async fn open(server: &Server, hash: &str, query: &str) -> Ws {
 }
 
 /// The text frames, the binary messages joined, and the close code.
-async fn all(mut ws: Ws) -> (Vec<Value>, Vec<u8>, u16) {
+pub(crate) async fn all<S: AsyncRead + AsyncWrite + Unpin>(
+    mut ws: Ws<S>,
+) -> (Vec<Value>, Vec<u8>, u16) {
     let (mut texts, mut bytes) = (Vec::new(), Vec::new());
     loop {
         match soon(ws.0.next()).await.unwrap().unwrap() {

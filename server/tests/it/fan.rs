@@ -32,7 +32,7 @@ async fn slow(address: &str, path: &str) -> String {
     }
 }
 
-fn ids(stream: &str) -> Vec<u64> {
+pub(crate) fn ids(stream: &str) -> Vec<u64> {
     let ids = stream.lines().filter_map(|line| line.strip_prefix("id: "));
     ids.map(|id| id.rsplit('.').next().unwrap().parse().unwrap())
         .collect()

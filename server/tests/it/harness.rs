@@ -11,6 +11,7 @@ use stepcast::log::{Budget, NewExecution};
 use stepcast::step::StepRegistry;
 use stepcast_core::event::EventType;
 use stepcast_core::wire::sse::{Item, Message, Reader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -20,6 +21,7 @@ use tokio_tungstenite::tungstenite;
 pub(crate) struct Server {
     pub(crate) executions: Executions,
     pub(crate) address: String,
+    scheme: &'static str,
     pub(crate) client: reqwest::Client,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -57,6 +59,11 @@ impl Server {
         let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let service = executions.clone();
+        let scheme = if service.config().tls.is_on() {
+            "https"
+        } else {
+            "http"
+        };
         let task = tokio::spawn(async move {
             let shutdown = async { stopped.await.unwrap_or(()) };
             stepcast::serve(listener, service, shutdown).await.unwrap();
@@ -65,6 +72,7 @@ impl Server {
         Self {
             executions,
             address,
+            scheme,
             client: reqwest::Client::new(),
             stop,
             task,
@@ -84,7 +92,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// An execution whose events the test emits itself.
@@ -116,11 +124,7 @@ impl Server {
         }
         let response = request.send().await.unwrap();
         assert_eq!(response.status().as_u16(), 200, "{path}");
-        Sse {
-            body: response.bytes_stream().boxed(),
-            reader: Reader::default(),
-            items: Vec::new(),
-        }
+        Sse::of(response)
     }
 
     pub(crate) async fn ws(&self, path: &str) -> Ws {
@@ -148,6 +152,14 @@ pub(crate) struct Sse {
 }
 
 impl Sse {
+    pub(crate) fn of(response: reqwest::Response) -> Self {
+        Self {
+            body: response.bytes_stream().boxed(),
+            reader: Reader::default(),
+            items: Vec::new(),
+        }
+    }
+
     /// The next item; `None` at the end of the body.
     pub(crate) async fn item(&mut self) -> Option<Item> {
         while self.items.is_empty() {
@@ -176,13 +188,11 @@ impl Sse {
 }
 
 /// A WebSocket, read frame by frame.
-pub(crate) struct Ws(
-    pub(crate)  tokio_tungstenite::WebSocketStream<
-        tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>,
-    >,
+pub(crate) struct Ws<S = tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>(
+    pub(crate) tokio_tungstenite::WebSocketStream<S>,
 );
 
-impl Ws {
+impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
     /// The next frame that is no ping.
     pub(crate) async fn but_pings(&mut self) -> Value {
         loop {

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use stepcast_core::id::ExecutionId;
 use stepcast_core::wire::close::CloseCode;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
@@ -26,12 +25,12 @@ use crate::api::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::{Artifact, NoHash};
-use crate::socket::stopped_reading;
+use crate::socket::{Socket, stopped_reading};
 
 /// A file, and where to begin.
 type Found = (Artifact, std::fs::File, u64);
 
-type Sink = SplitSink<WebSocketStream<TcpStream>, Message>;
+type Sink = SplitSink<WebSocketStream<Socket>, Message>;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -104,7 +103,7 @@ async fn find(
 }
 
 /// What the client says is of no interest, but that it goes. Pings are answered by the protocol's own machinery.
-async fn until_closed(stream: &mut SplitStream<WebSocketStream<TcpStream>>) {
+async fn until_closed(stream: &mut SplitStream<WebSocketStream<Socket>>) {
     while let Some(Ok(message)) = stream.next().await {
         if message.is_close() {
             return;

@@ -6,12 +6,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::access::proof::{PROTOCOL, protocols};
 use crate::error::Problem;
-use crate::socket::Handover;
+use crate::socket::{Handover, Socket};
 
 /// A request that asks for a WebSocket as it should.
 #[derive(Debug)]
@@ -80,7 +79,7 @@ impl Handshake {
     /// Switches protocols; `taker` goes on.
     pub(super) fn accept<F>(
         self,
-        taker: impl FnOnce(TcpStream, Bytes) -> F + Send + 'static,
+        taker: impl FnOnce(Socket, Bytes) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,

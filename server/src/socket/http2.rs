@@ -1,0 +1,166 @@
+//! HTTP/2: many requests and streams on one connection, each with a deadline of its own.
+//!
+//! A peer that reads other streams of a connection, but not this one, never blocks the socket. So each stream is
+//! watched: where the last piece of a body is not taken for too long, the stream is reset, and the others go on.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::task::TaskTracker;
+use tower_service::Service as _;
+
+use super::Connections;
+use super::io::Carrier;
+
+tokio::task_local! {
+    /// When a piece of this stream's body was given out, where no more was asked for since.
+    static GIVEN: Cell<Option<Instant>>;
+}
+
+impl Connections {
+    /// Speaks HTTP/2 until the connection ends.
+    pub(super) async fn http2<C: Carrier>(&self, carrier: C) {
+        let router = self.router.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = router.clone().call(request.map(Body::new));
+            Box::pin(async move { answer.await.map(|response| response.map(Piecemeal::new)) })
+        });
+        let streams = Streams {
+            deadline: self.write_deadline,
+            open: self.open.clone(),
+        };
+        let connection = http2::Builder::new(streams)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_send_buf_size(PIECE)
+            .keep_alive_interval(self.write_deadline)
+            .keep_alive_timeout(self.write_deadline)
+            .serve_connection(TokioIo::new(carrier), service);
+        // HTTP's state is large, and this task lives as long as it does
+        let mut connection = Box::pin(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
+/// Runs the streams of one connection.
+#[derive(Clone)]
+struct Streams {
+    deadline: Duration,
+    open: TaskTracker,
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let watched = watched(stream, self.deadline);
+        self.open.spawn(GIVEN.scope(Cell::new(None), watched));
+    }
+}
+
+/// Runs a stream until it ends, or what it gave is not taken for too long. Dropping it resets it.
+async fn watched(stream: impl Future<Output = ()>, deadline: Duration) {
+    tokio::pin!(stream);
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|cx| {
+        if stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(given) = GIVEN.with(Cell::get) else {
+            timer = None;
+            return Poll::Pending;
+        };
+        let until = given + deadline;
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        ready!(timer.as_mut().poll(cx));
+        tracing::debug!("a stream is reset: its peer has stopped reading it");
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// A body that gives small pieces, and notes when.
+struct Piecemeal {
+    body: Body,
+    rest: Bytes,
+}
+
+impl Piecemeal {
+    fn new(body: Body) -> Self {
+        let rest = Bytes::new();
+        Self { body, rest }
+    }
+}
+
+impl http_body::Body for Piecemeal {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        note(None);
+        if self.rest.is_empty() {
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                return Poll::Ready(None);
+            };
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => self.rest = data,
+                Ok(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+        note(Some(Instant::now()));
+        let length = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(length);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (of_body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(of_body.lower() + rest);
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+fn note(given: Option<Instant>) {
+    let _outside_of_a_stream = GIVEN.try_with(|since| since.set(given));
+}
+
+/// The largest piece of a body: what a stream holds that is not read.
+const PIECE: usize = 16 << 10;
+
+/// Requests and streams at once on one connection.
+const STREAMS: u32 = 256;
