@@ -30,6 +30,8 @@ mod socket;
 pub mod step;
 pub mod subscriber;
 mod transport;
+#[doc(hidden)]
+pub mod untrusted;
 
 use std::io;
 use std::sync::Arc;

@@ -57,7 +57,7 @@ pub fn read_sse(chunks: Array) -> Result<JsValue, JsError> {
         .into_iter()
         .map(|item| match item {
             Item::Message(message) => json!({"message": {"event": message.event,
-                "data": message.data, "last_event_id": message.last_event_id}}),
+                "data": message.data, "last_event_id": &*message.last_event_id}}),
             Item::Retry(ms) => json!({"retry": ms}),
             Item::Comment => json!({"comment": true}),
         })

@@ -8,6 +8,7 @@
     reason = "a command line tool speaks on its terminal"
 )]
 
+mod fuzz;
 mod npm;
 mod page;
 mod parts;
@@ -33,6 +34,9 @@ Commands:
   test    set up and pass all tests, browser included
             --only <PART>     only this part; may be given several times
             --list            name the parts
+  fuzz    run the fuzz targets under libFuzzer, which follows the coverage; needs a C++ compiler
+            --seconds <N>     for all targets together; 600 where nothing is said
+            --target <NAME>   only this one; may be given several times
   web     build the dashboard into dist/
   npm     build the wasm of the npm package into web/npm/pkg/
   tools   install what the tests need into .tools/
@@ -56,6 +60,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
     match command {
         "start" => start::start(&start::Options::parse(rest)?)?,
         "test" => return test::test(rest),
+        "fuzz" => fuzz::fuzz(rest)?,
         "web" => web::build()?,
         "npm" => npm::build()?,
         "open-page" => start::open_page(rest.first().map_or("", String::as_str))?,

@@ -56,6 +56,12 @@ pub(crate) const PARTS: &[Part] = &[
         run: native,
     },
     Part {
+        name: "fuzz",
+        title: "every parser of what comes over the network, on mutated and on long inputs",
+        counts: true,
+        run: fuzz,
+    },
+    Part {
         name: "wasm",
         title: "core, as wasm in Node",
         counts: true,
@@ -102,6 +108,7 @@ fn clippy(_: &mut Tally) -> Result<()> {
     for part in [
         &NATIVE[..],
         &["-p", "xtask"],
+        &["-p", "stepcast-fuzz"],
         &[
             "-p",
             "stepcast-core",
@@ -209,6 +216,17 @@ fn xtask(tally: &mut Tally) -> Result<()> {
 fn native(tally: &mut Tally) -> Result<()> {
     web::build()?;
     tally.follow(cargo().arg("test").args(NATIVE).arg("--no-fail-fast"))
+}
+
+/// Short, and without a look at the coverage: `cargo xtask fuzz` is the long way.
+fn fuzz(tally: &mut Tally) -> Result<()> {
+    // selected together with what `native` has built
+    tally.follow(
+        cargo()
+            .arg("test")
+            .args(NATIVE)
+            .args(["-p", "stepcast-fuzz", "--test", "blind"]),
+    )
 }
 
 fn wasm(tally: &mut Tally) -> Result<()> {

@@ -38,7 +38,8 @@ impl ServerFrame {
         if serde_json::from_str::<Probe>(text)?.control.is_none() {
             return Ok(Self::Event(serde_json::from_str(text)?));
         }
-        let value: Value = serde_json::from_str(text)?;
+        // an object, and no array with the same members
+        let value = Value::Object(serde_json::from_str(text)?);
         Ok(ControlFrame::deserialize(&value).map_or(Self::UnknownControl(value), Self::Control))
     }
 }

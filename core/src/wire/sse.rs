@@ -4,6 +4,7 @@
 //! commit the id early (some widely used ones do) with the old id, and nothing is lost.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Appends one event with its fields in the order event, data, id.
 ///
@@ -30,7 +31,7 @@ pub struct Message {
     /// The `data:` lines joined by line feeds.
     pub data: String,
     /// The last `id:` seen on the stream, this message's or an earlier one's.
-    pub last_event_id: String,
+    pub last_event_id: Arc<str>,
 }
 
 /// What an SSE stream says.
@@ -53,7 +54,8 @@ pub struct Reader {
     started: bool,
     event: String,
     data: Option<String>,
-    last_event_id: String,
+    /// Shared: messages may be many, and it long.
+    last_event_id: Arc<str>,
     limit: Option<usize>,
 }
 
@@ -140,7 +142,7 @@ impl Reader {
                 }
                 None => self.data = Some(value.to_owned()),
             },
-            "id" if !value.contains('\0') => value.clone_into(&mut self.last_event_id),
+            "id" if !value.contains('\0') => self.last_event_id = value.into(),
             "retry" if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) => {
                 items.extend(value.parse().ok().map(Item::Retry));
             }

@@ -194,7 +194,7 @@ fn sse_is_read_in_whatever_pieces_it_comes() {
 fn item(item: &Item) -> Value {
     match item {
         Item::Message(it) => json!({"message": {
-            "event": it.event, "data": it.data, "last_event_id": it.last_event_id}}),
+            "event": it.event, "data": it.data, "last_event_id": &*it.last_event_id}}),
         Item::Retry(ms) => json!({"retry": ms}),
         Item::Comment => json!({"comment": true}),
     }

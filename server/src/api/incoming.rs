@@ -11,14 +11,16 @@ use crate::error::{Flaw, Problem};
 
 /// What the events must fit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected<'a> {
-    pub(crate) execution_id: &'a ExecutionId,
-    pub(crate) max_event_bytes: usize,
+pub struct Expected<'a> {
+    /// Of which execution they are.
+    pub execution_id: &'a ExecutionId,
+    /// How long each may be.
+    pub max_event_bytes: usize,
 }
 
 impl Expected<'_> {
     /// A body of JSON: one event, or an array of them that belong together.
-    pub(crate) fn body(&self, text: &[u8]) -> Result<Vec<Draft>, Problem> {
+    pub fn body(&self, text: &[u8]) -> Result<Vec<Draft>, Problem> {
         let one = !text.trim_ascii_start().starts_with(b"[");
         let raw: Vec<&RawValue> = if one {
             vec![serde_json::from_slice(text).map_err(|error| unreadable(&error))?]
@@ -37,6 +39,9 @@ impl Expected<'_> {
                 format!("$[{at}]")
             };
             drafts.extend(self.event(event.get().as_bytes(), &path, &mut flaws)?);
+            if flaws.len() >= MOST_FLAWS {
+                break;
+            }
         }
         if flaws.is_empty() {
             flaws.extend(after_the_end(&drafts));
@@ -52,7 +57,7 @@ impl Expected<'_> {
     }
 
     /// One event: none where flaws were found.
-    pub(crate) fn event(
+    pub fn event(
         &self,
         text: &[u8],
         path: &str,
@@ -105,7 +110,9 @@ impl Expected<'_> {
                 _ => unknown.push(member),
             }
         }
-        flaws.extend(unknown.iter().map(|member| unknown_member(path, member)));
+        let left = MOST_FLAWS.saturating_sub(flaws.len());
+        let unknown = unknown.iter().take(left.max(1));
+        flaws.extend(unknown.map(|member| unknown_member(path, member)));
         if draft.event_type.as_str().is_empty() && !typed {
             flaws.push(flaw(path, "event_type", "is missing"));
         }
@@ -166,8 +173,10 @@ fn flaw(path: &str, member: &str, message: &str) -> Flaw {
 
 /// The name is not repeated: it may be anything.
 fn unknown_member(path: &str, member: &str) -> Flaw {
+    // what is much longer than every name is a slip for none
     let near = MEMBERS
         .into_iter()
+        .filter(|_| member.len() <= LONGEST_TYPE)
         .find(|known| strsim::jaro_winkler(known, &member.to_ascii_lowercase()) > 0.8);
     Flaw {
         path: path.to_owned(),

@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 /// What has arrived and is no whole line yet.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub struct Lines {
     buffer: BytesMut,
     /// Where the search for the next line break goes on.
     searched: usize,
@@ -15,11 +15,11 @@ pub(crate) struct Lines {
 
 /// A line is longer than it may be: which one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct TooLong(pub(crate) u64);
+pub struct TooLong(pub u64);
 
 impl Lines {
     /// Lines of at most `longest` bytes.
-    pub(crate) fn new(longest: usize) -> Self {
+    pub fn new(longest: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
             searched: 0,
@@ -29,13 +29,13 @@ impl Lines {
     }
 
     /// More has arrived.
-    pub(crate) fn push(&mut self, chunk: &[u8]) {
+    pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);
     }
 
     /// The next whole line and its number, from 1, without the line break; none where more must arrive. Empty lines
     /// are counted, and passed over.
-    pub(crate) fn take_line(&mut self) -> Result<Option<(u64, Bytes)>, TooLong> {
+    pub fn take_line(&mut self) -> Result<Option<(u64, Bytes)>, TooLong> {
         loop {
             let rest = self.buffer.get(self.searched..).unwrap_or_default();
             let Some(found) = rest.iter().position(|byte| *byte == b'\n') else {
@@ -56,7 +56,7 @@ impl Lines {
     }
 
     /// The body has ended: what is left of it is a line too.
-    pub(crate) fn last(&mut self) -> Option<(u64, Bytes)> {
+    pub fn last(&mut self) -> Option<(u64, Bytes)> {
         let line = trimmed(&self.buffer.split().freeze());
         (!line.is_empty()).then_some((self.number + 1, line))
     }

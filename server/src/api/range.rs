@@ -7,7 +7,7 @@ use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 
 /// What is to be sent.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Part {
+pub enum Part {
     /// All of it.
     Whole,
     /// These bytes.
@@ -18,7 +18,7 @@ pub(super) enum Part {
 
 /// One range is answered by that part. Several, and what is no range of bytes, are answered by the whole, as a server may
 /// (RFC 9110, 14.2); so is a range of a content that `If-Range` says is another.
-pub(super) fn part_of(headers: &HeaderMap, tag: &str, size: u64) -> Part {
+pub(crate) fn part_of(headers: &HeaderMap, tag: &str, size: u64) -> Part {
     let Some(range) = headers.get(header::RANGE) else {
         return Part::Whole;
     };

@@ -23,6 +23,8 @@ mod settings;
 pub(crate) mod text;
 mod wire;
 
+pub(crate) use wire::Decoder;
+
 pub use key::ApiKey;
 pub use provider::Provider;
 pub use providers::Providers;

@@ -36,6 +36,11 @@ impl Graph {
         }
     }
 
+    /// How many steps there are.
+    pub fn size(&self) -> usize {
+        self.outgoing.len()
+    }
+
     /// The paths out of a step, in the order of declaration.
     pub fn outgoing(&self, step: usize) -> &[usize] {
         self.outgoing.get(step).map_or(&[], Vec::as_slice)

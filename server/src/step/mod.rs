@@ -30,6 +30,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 pub(crate) use asking::{Ask, Asking, nobody};
+pub(crate) use command::read_program;
 pub(crate) use context::Call;
 pub use context::{LogLevel, StepContext};
 pub(crate) use emitter::StepEmitter;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct StepSettings {
     /// The kinds of steps, and the classes, that they may have. None of the default reads a file, opens a connection of
-    /// the author's choosing or starts a program.
+    /// the author's choosing, starts a program, or computes what the author wants: a jq expression can recurse and grow
+    /// until the process has no memory.
     pub posted: Vec<String>,
     /// The programs that their `command` steps may start, each as the step names it.
     pub programs: Vec<String>,
@@ -27,7 +28,6 @@ impl Default for StepSettings {
             "human_input",
             "llm",
             "set",
-            "transform",
         ];
         Self {
             posted: harmless.map(str::to_owned).to_vec(),

@@ -4,6 +4,7 @@
 //! It cannot read the server's environment or files.
 
 use std::sync::Arc;
+use std::thread::Builder;
 
 use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader};
@@ -29,7 +30,7 @@ pub(super) fn load(config: &StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem
     if let Some(mut fields) = Fields::open(config.config, &config.place, "`config`", &mut problems)
     {
         match fields.either(&["expression", "jq"], &mut problems) {
-            Some((key, Value::String(code))) => match compile(code) {
+            Some((key, Value::String(code))) => match read(code) {
                 Ok(compiled) => filter = Some(compiled),
                 Err(message) => problems.error(&fields.place(key), message),
             },
@@ -101,15 +102,29 @@ impl Transform {
         let filter = Arc::clone(&self.filter);
         let parameters = Value::Object(context.parameters().clone());
         let over = context.cancelled();
-        let task = move || evaluate(&filter, &parameters, subjects, &over);
-        match tokio::task::spawn_blocking(task).await {
-            Ok(result) => result,
-            Err(_panicked) => Err(StepError::new(
-                Category::Logic,
-                "jq failed in the expression",
-            )),
-        }
+        let task = move || roomy(|| evaluate(&filter, &parameters, subjects, &over));
+        let given = tokio::task::spawn_blocking(task).await;
+        given.ok().flatten().unwrap_or_else(|| {
+            let message = "jq failed in the expression";
+            Err(StepError::new(Category::Logic, message))
+        })
     }
+}
+
+fn read(code: &str) -> Result<Filter<JustLut<Val>>, String> {
+    if code.len() > LONGEST {
+        return Err(format!("a jq expression has at most {LONGEST} bytes"));
+    }
+    roomy(|| compile(code)).unwrap_or_else(|| Err("jq cannot read the expression".to_owned()))
+}
+
+/// jq reads an expression and goes through it by recursion, and a stack that overflows ends the server. So there is room
+/// for whatever fits into an expression, nested or in a row. None where it panics.
+fn roomy<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let working = Builder::new().stack_size(ROOM).spawn_scoped(scope, work);
+        working.ok()?.join().ok()
+    })
 }
 
 fn compile(code: &str) -> Result<Filter<JustLut<Val>>, String> {
@@ -166,6 +181,12 @@ fn unexpected(expected: &str, at: &str) -> String {
         None => format!("expected {expected} at the end"),
     }
 }
+
+/// The longest expression, in bytes.
+const LONGEST: usize = 16 << 10;
+
+/// What an expression may take of the stack; no memory is used where it does not.
+const ROOM: usize = 512 << 20;
 
 fn evaluate(
     filter: &Filter<JustLut<Val>>,

@@ -14,44 +14,25 @@ use crate::error::Problem;
 
 /// From where, what, and how fast.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// From where: the header `Last-Event-ID`, else `?last_event_id=`, else `?after=`.
-    pub(crate) after: Position,
+    pub after: Position,
     /// What: `?type=` and `?step=`, each as often as wanted.
-    pub(crate) filter: Filter,
+    pub filter: Filter,
     /// How fast: `?pace=`; at full speed where it is not given.
-    pub(crate) pace: Option<Pace>,
+    pub pace: Option<Pace>,
 }
 
 impl Selection {
-    /// Without a pace.
+    /// What a request asks for by its header `Last-Event-ID` and its query.
     ///
     /// # Errors
-    /// 400 where there is one.
-    pub(crate) fn unpaced(self) -> Result<Self, Problem> {
-        if self.pace.is_none() {
-            return Ok(self);
-        }
-        Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "A page has no pace: leave `pace` out, or follow /stream/pipeline/{id} or /ws/pipeline/{id}.",
-        ))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Selection {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let header = parts
-            .headers
-            .get("last-event-id")
-            .map(|value| value.to_str().unwrap_or("?").to_owned());
+    /// 400 for a cursor or a pace that is none.
+    pub fn parse(last_event_id: Option<&str>, query: &str) -> Result<Self, Problem> {
+        let header = last_event_id.map(str::to_owned);
         let (mut last_event_id, mut after, mut pace) = (None, None, None);
         let mut filter = Filter::default();
-        for (name, value) in
-            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-        {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "last_event_id" => last_event_id = Some(value.into_owned()),
                 "after" => after = Some(value.into_owned()),
@@ -76,6 +57,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
             filter,
             pace,
         })
+    }
+
+    /// Without a pace.
+    ///
+    /// # Errors
+    /// 400 where there is one.
+    pub(crate) fn unpaced(self) -> Result<Self, Problem> {
+        if self.pace.is_none() {
+            return Ok(self);
+        }
+        Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "A page has no pace: leave `pace` out, or follow /stream/pipeline/{id} or /ws/pipeline/{id}.",
+        ))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Selection {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let header = parts.headers.get("last-event-id");
+        // what is no text is no cursor either
+        let header = header.map(|value| value.to_str().unwrap_or("?"));
+        Self::parse(header, parts.uri.query().unwrap_or_default())
     }
 }
 

@@ -88,6 +88,23 @@ fn a_description_tells_names_and_conditions_in_words() {
 }
 
 #[test]
+fn a_pipeline_of_very_many_steps_or_paths_is_refused() {
+    let steps: Vec<Value> = (0..5_001)
+        .map(|n| json!({"id": n.to_string(), "step_class": "A"}))
+        .collect();
+    let many = json!({"name": "p", "steps": steps, "flow": {"start_at": "0"}});
+    assert_eq!(
+        problems(&many),
+        ["$.steps: a pipeline has at most 5000 steps"]
+    );
+    let paths = json!(vec![json!({"from": "a", "to": "a"}); 10_001]);
+    assert_eq!(
+        problems(&with_paths(&["a"], paths)),
+        ["$.flow.paths: a pipeline has at most 10000 paths"]
+    );
+}
+
+#[test]
 fn all_problems_are_reported_with_their_places_and_suggestions() {
     let value = json!({
         "name": "p",

@@ -81,6 +81,25 @@ fn an_expression_that_does_not_compile_is_a_problem_of_the_file() {
 }
 
 #[tokio::test]
+async fn an_expression_that_nests_deeply_or_is_long_does_not_end_the_server() {
+    for expression in [
+        format!("{}1{}", "(".repeat(8_000), ")".repeat(8_000)),
+        format!("{}1", "-".repeat(16_000)),
+        format!("1{}", "|1".repeat(8_000)),
+        format!("1{}", "+1".repeat(8_000)),
+    ] {
+        let ran = transform(json!({"expression": expression}), json!({})).await;
+        assert_eq!(ran.result.status, RunStatus::Completed);
+    }
+    let long = definition(json!({"expression": "1".repeat(16_385)}));
+    let problems = Pipeline::from_json(&long, &StepRegistry::builtin()).unwrap_err();
+    assert_eq!(
+        problems[0].message,
+        "a jq expression has at most 16384 bytes"
+    );
+}
+
+#[tokio::test]
 async fn an_expression_that_fails_or_does_not_end_is_a_step_error() {
     let ran = transform(json!({"expression": ".rows + 1"}), json!({"rows": {}})).await;
     assert_eq!(ran.result.error.unwrap().category.as_str(), "logic");

@@ -85,7 +85,7 @@ async fn rule_2_a_cursor_of_one_transport_resumes_on_every_other_at_every_place(
         let ids: Vec<String> = sse
             .iter()
             .filter(|m| m.event != "control")
-            .map(|m| m.last_event_id.clone())
+            .map(|m| m.last_event_id.to_string())
             .collect();
         assert_eq!(
             ids,

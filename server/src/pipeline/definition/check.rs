@@ -1,16 +1,16 @@
 //! What only shows when the whole pipeline is known: steps out of reach, loops without a way out,
 //! templates that name what is not there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::flow::{PathDefinition, Target};
 use super::input::InputSource;
 use super::parameter::Parameter;
-use super::problem::{Place, Problems, closest};
+use super::problem::{Place, Problems};
 use super::step::StepDefinition;
-use crate::pipeline::graph::Graph;
+use crate::pipeline::graph::{BitSet, Graph};
 use crate::pipeline::template;
 
 /// Warns of steps that no run comes to, and of loops that only a limit ends.
@@ -27,15 +27,18 @@ pub(super) fn graph(
             problems.warn(&list.index(at), message, None);
         }
     }
-    let mut seen = BTreeSet::new();
+    let ends = ending(graph, steps.len(), paths);
+    let mut told = BitSet::new(steps.len());
     for (at, path) in paths.iter().enumerate() {
         let Target::Step(head) = path.to else {
             continue;
         };
-        if graph.is_back(at)
-            && let Some(members) = closed_loop(head, graph, paths)
-            && seen.insert(members.clone())
-        {
+        // what was told of one way into a loop holds for the others
+        if graph.is_back(at) && !ends.contains(head) && !told.contains(head) {
+            let members = members(head, graph, paths);
+            for member in &members {
+                told.insert(*member);
+            }
             let names: Vec<&str> = members
                 .iter()
                 .filter_map(|member| Some(steps.get(*member)?.id.as_str()))
@@ -102,8 +105,8 @@ pub(super) fn names(
 }
 
 struct Names<'a> {
-    steps: Vec<&'a str>,
-    parameters: Vec<&'a str>,
+    steps: BTreeSet<&'a str>,
+    parameters: BTreeSet<&'a str>,
 }
 
 impl Names<'_> {
@@ -117,9 +120,9 @@ impl Names<'_> {
             }
             "parameters" if !self.parameters.is_empty() && !rest.is_empty() => {
                 let name = rest.split('.').next().unwrap_or_default();
-                if !self.parameters.contains(&name) {
+                if !self.parameters.contains(name) {
                     let message = format!("`{path}` names no declared parameter");
-                    let suggestion = closest(name, self.parameters.iter().copied());
+                    let suggestion = problems.guess(name, self.parameters.iter().copied());
                     problems.warn(place, message, suggestion);
                 }
             }
@@ -127,7 +130,7 @@ impl Names<'_> {
             _ if self.names_a_step(path) || rest.is_empty() => {}
             // it may be a field of the input; a near miss of a step's id rather is a slip
             _ => {
-                if let Some(step) = closest(head, self.steps.iter().copied()) {
+                if let Some(step) = problems.guess(head, self.steps.iter().copied()) {
                     let message = format!("`{path}` names no step");
                     problems.warn(place, message, Some(step));
                 }
@@ -136,28 +139,50 @@ impl Names<'_> {
     }
 
     fn names_a_step(&self, path: &str) -> bool {
-        self.steps.iter().any(|step| {
-            path.strip_prefix(step)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
+        let heads = path.match_indices('.').map(|(at, _)| at);
+        // each head is a look-up as long as itself
+        let mut heads = heads.take_while(|at| *at <= LONGEST_HEAD);
+        self.steps.contains(path)
+            || heads.any(|at| path.get(..at).is_some_and(|it| self.steps.contains(it)))
     }
 }
 
-/// The steps of a loop from which no path leads to an end, and none to a step without paths.
-fn closed_loop(head: usize, graph: &Graph, paths: &[PathDefinition]) -> Option<Vec<usize>> {
-    let mut members = BTreeMap::new();
-    let mut open = vec![head];
-    while let Some(step) = open.pop() {
-        if members.insert(step, ()).is_some() {
-            continue;
-        }
-        let outgoing = graph.outgoing(step);
-        if outgoing.is_empty() {
-            return None;
-        }
-        for path in outgoing {
-            open.push(paths.get(*path)?.to.step()?);
+/// Ids of steps that are longer, in bytes, are found where nothing follows them.
+const LONGEST_HEAD: usize = 1_024;
+
+/// The steps from which paths lead to an end, or to a step without paths.
+fn ending(graph: &Graph, steps: usize, paths: &[PathDefinition]) -> BitSet {
+    let mut before = vec![Vec::new(); steps];
+    let (mut ends, mut open) = (BitSet::new(steps), Vec::new());
+    for path in paths {
+        match path.to {
+            Target::Step(to) => before
+                .get_mut(to)
+                .into_iter()
+                .for_each(|it| it.push(path.from)),
+            Target::End(_) => open.push(path.from),
         }
     }
-    Some(members.into_keys().collect())
+    open.extend((0..steps).filter(|step| graph.outgoing(*step).is_empty()));
+    while let Some(step) = open.pop() {
+        if ends.insert(step) {
+            open.extend(before.get(step).into_iter().flatten());
+        }
+    }
+    ends
+}
+
+/// The steps to which paths lead from here, this one too.
+fn members(head: usize, graph: &Graph, paths: &[PathDefinition]) -> Vec<usize> {
+    let mut found = BitSet::new(graph.size());
+    let (mut members, mut open) = (Vec::new(), vec![head]);
+    while let Some(step) = open.pop() {
+        if found.insert(step) {
+            members.push(step);
+            let outgoing = graph.outgoing(step).iter();
+            open.extend(outgoing.filter_map(|path| paths.get(*path)?.to.step()));
+        }
+    }
+    members.sort_unstable();
+    members
 }

@@ -80,6 +80,11 @@ pub(super) fn load(
     for key in ["paths", "transitions"] {
         let list = fields.list(key, problems).unwrap_or_default();
         let place = fields.place(key);
+        if list.len() > MOST_PATHS {
+            let message = format!("a pipeline has at most {MOST_PATHS} paths");
+            problems.error(&place, message);
+            continue;
+        }
         for (at, path) in list.iter().enumerate() {
             flow.paths
                 .extend(load_path(path, &place.index(at), steps, problems));
@@ -88,6 +93,9 @@ pub(super) fn load(
     fields.close(problems);
     flow
 }
+
+/// Paths of one pipeline: who waits for whom is found by walking them from each step.
+const MOST_PATHS: usize = 10_000;
 
 fn load_path(
     value: &Value,

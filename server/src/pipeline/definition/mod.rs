@@ -256,6 +256,11 @@ impl Pipeline {
         if list.is_empty() {
             problems.error(&root.key("steps"), "a pipeline needs at least one step");
         }
+        if list.len() > MOST_STEPS {
+            let message = format!("a pipeline has at most {MOST_STEPS} steps");
+            problems.error(&root.key("steps"), message);
+            return None;
+        }
         let ids = step_ids(list, problems);
         let steps = load_steps(list, name.unwrap_or_default(), &global, registry, problems);
         let flow = match fields.value("flow") {
@@ -292,6 +297,9 @@ impl Pipeline {
         })
     }
 }
+
+/// Steps of one pipeline: who waits for whom is a table of the square of it.
+const MOST_STEPS: usize = 5_000;
 
 fn edges(paths: &[PathDefinition]) -> Vec<(usize, Option<usize>)> {
     paths

@@ -1,9 +1,11 @@
 //! The pipeline's parameters: what a run has to be given, and what is taken where it is not.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::problem::{Place, Problem, Problems, closest};
+use super::problem::{MOST_GUESSES, Place, Problem, Problems, closest};
 use super::reader::{Fields, kind_of};
 use super::schema::Schema;
 
@@ -66,7 +68,7 @@ pub(super) fn load(
             Vec::new()
         }
     };
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     parameters.retain(|parameter| {
         let new = seen.insert(parameter.name.clone());
         if !new {
@@ -89,6 +91,7 @@ pub(super) fn values(
     input: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
     let (mut values, mut problems) = (Map::new(), Vec::new());
+    let known: BTreeSet<&str> = parameters.iter().map(|it| it.name.as_str()).collect();
     for parameter in parameters {
         let place = Place::root().key(&parameter.name);
         match (input.get(&parameter.name), &parameter.default) {
@@ -102,14 +105,15 @@ pub(super) fn values(
                 values.insert(parameter.name.clone(), default.clone());
             }
             (None, None) if parameter.required => {
-                let others = input
-                    .keys()
-                    .map(String::as_str)
-                    .filter(|key| parameters.iter().all(|other| other.name != **key));
+                let others = input.keys().map(String::as_str);
+                let others = others.filter(|key| !known.contains(key));
+                let suggestion = (problems.len() < MOST_GUESSES)
+                    .then(|| closest(&parameter.name, others))
+                    .flatten();
                 problems.push(Problem {
                     path: place.to_string(),
                     message: format!("parameter `{}` is required", parameter.name),
-                    suggestion: closest(&parameter.name, others),
+                    suggestion,
                 });
             }
             (None, None) => {}

@@ -65,6 +65,8 @@ impl fmt::Display for Place {
 pub struct Problems {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// How often it was asked what was meant.
+    guesses: usize,
 }
 
 impl Problems {
@@ -81,8 +83,20 @@ impl Problems {
         word: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) {
-        let suggestion = closest(word, known);
+        let suggestion = self.guess(word, known);
         self.errors.push(problem(place, message.into(), suggestion));
+    }
+
+    /// What a word may be a slip for. Asked for too often it gives nothing: each answer looks at every known word.
+    pub fn guess<'k>(
+        &mut self,
+        word: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) -> Option<String> {
+        self.guesses += 1;
+        (self.guesses <= MOST_GUESSES)
+            .then(|| closest(word, known))
+            .flatten()
     }
 
     /// What loads, and is worth a look.
@@ -119,12 +133,17 @@ impl Problems {
     }
 }
 
-/// The one of `known` that `word` is most likely a slip for.
+/// The one of `known` that `word` is most likely a slip for. Of very many, or very long ones, it looks at some: the
+/// time to compare two words grows with the product of their lengths.
 pub fn closest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     let lower = word.to_lowercase();
     known
         .into_iter()
-        .filter(|known| *known != word)
+        .take(MOST_KNOWN)
+        .filter(|known| *known != word && known.len() <= LONGEST_WORD)
         .map(|known| {
             let score = strsim::jaro_winkler(&lower, &known.to_lowercase());
             (score, known)
@@ -141,6 +160,15 @@ fn problem(place: &Place, message: String, suggestion: Option<String>) -> Proble
         suggestion,
     }
 }
+
+/// Guesses in one document.
+pub const MOST_GUESSES: usize = 50;
+
+/// Words that one is compared with.
+const MOST_KNOWN: usize = 1_000;
+
+/// Longer words are compared with none, in bytes.
+const LONGEST_WORD: usize = 100;
 
 /// Jaro-Winkler similarity from which a slip is likely.
 const LIKELY: f64 = 0.82;

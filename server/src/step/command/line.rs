@@ -100,6 +100,15 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
+/// All that a program says, as text.
+pub(crate) async fn read_program(from: impl AsyncRead + Unpin) -> Vec<String> {
+    let (mut lines, mut said) = (Lines::new(from), Vec::new());
+    while let Some(line) = lines.next().await {
+        said.push(format!("{line:?}"));
+    }
+    said
+}
+
 /// Reads text in the pieces in which it comes, characters whole.
 pub(super) struct Text<R> {
     from: R,

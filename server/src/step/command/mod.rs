@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 
 use self::line::Log;
+pub(crate) use self::line::read_program;
 pub(super) use self::line::{Line, Lines};
 pub(super) use self::process::Group;
 use self::process::tail;

@@ -1,10 +1,12 @@
 //! The form of an answer: its fields, and the check that an answer is held to.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::field::{Choice, Field, FieldType};
-use crate::pipeline::definition::problem::closest;
+use crate::pipeline::definition::problem::{MOST_GUESSES, closest};
 use crate::pipeline::definition::{Place, Problem};
 
 /// What an answer looks like: `FORM` of `docs/protocol.md`.
@@ -129,12 +131,14 @@ impl Form {
 
     fn unknown(&self, answer: &Map<String, Value>, place: &Place) -> Vec<Problem> {
         let names = || self.fields.iter().map(|field| field.name.as_str());
-        let strange = answer.keys().filter(|key| !names().any(|it| it == *key));
+        let known: BTreeSet<&str> = names().collect();
+        let strange = answer.keys().filter(|key| !known.contains(key.as_str()));
         strange
-            .map(|key| Problem {
+            .enumerate()
+            .map(|(at, key)| Problem {
                 path: place.key(key).to_string(),
                 message: format!("the form has no field `{key}`"),
-                suggestion: closest(key, names()),
+                suggestion: (at < MOST_GUESSES).then(|| closest(key, names())).flatten(),
             })
             .collect()
     }

@@ -1,5 +1,7 @@
 //! Reads forms in every spelling: with `fields` as a list or by name, or as a JSON Schema with `properties`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::field::Field;
@@ -17,7 +19,7 @@ pub(super) fn load_form(
     problems: &mut Problems,
 ) -> Option<Form> {
     if value.is_array() {
-        let fields = load_fields(value, place, &[], stage, problems);
+        let fields = load_fields(value, place, &BTreeSet::new(), stage, problems);
         return Some(Form {
             fields,
             ..Form::default()
@@ -31,7 +33,7 @@ pub(super) fn load_form(
         let _shown = members.value(shown_elsewhere);
     }
     let required = members.value("required").and_then(Value::as_array);
-    let required: Vec<&str> = required
+    let required: BTreeSet<&str> = required
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
@@ -57,7 +59,7 @@ pub(super) fn load_form(
 fn load_fields(
     value: &Value,
     place: &Place,
-    required: &[&str],
+    required: &BTreeSet<&str>,
     stage: Stage,
     problems: &mut Problems,
 ) -> Vec<Field> {
@@ -75,7 +77,7 @@ fn load_fields(
             for (name, value) in map {
                 let field = load_field(Some(name), value, &place.key(name), stage, problems);
                 fields.extend(field.map(|field| Field {
-                    required: field.required || required.contains(&name.as_str()),
+                    required: field.required || required.contains(name.as_str()),
                     ..field
                 }));
             }
@@ -92,9 +94,9 @@ fn load_fields(
     if fields.is_empty() && problems.is_empty() {
         problems.error(place, "a form needs at least one field");
     }
-    for (at, field) in fields.iter().enumerate() {
-        let mut before = fields.iter().take(at);
-        if before.any(|other| other.name == field.name) {
+    let mut names = BTreeSet::new();
+    for field in &fields {
+        if !names.insert(field.name.as_str()) {
             let message = format!("two fields have the name `{}`", field.name);
             problems.error(place, message);
         }

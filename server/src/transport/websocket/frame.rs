@@ -54,7 +54,7 @@ pub(crate) fn write_close(out: &mut BytesMut, code: u16) {
 
 /// What a client said.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Message {
+pub enum Message {
     /// A whole text message.
     Text(String),
     /// A whole binary message; nobody asks what is in it.
@@ -67,7 +67,7 @@ pub(crate) enum Message {
 
 /// What a client has sent, until it is a message.
 #[derive(Debug, Default)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     read: BytesMut,
     /// The message that has begun in frames before, and whether it is text.
     begun: Option<(bool, Vec<u8>)>,
@@ -75,12 +75,12 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// Takes bytes as they arrive.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         self.read.extend_from_slice(bytes);
     }
 
     /// Whether nothing waits for more of it.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.read.is_empty() && self.begun.is_none()
     }
 
@@ -88,7 +88,7 @@ impl Incoming {
     ///
     /// # Errors
     /// The code to close with: 1002 for a frame that breaks the protocol, 1007 for text that is not UTF-8, 1009 for a message past `largest`.
-    pub(crate) fn next(&mut self, largest: usize) -> Result<Option<Message>, CloseCode> {
+    pub fn next(&mut self, largest: usize) -> Result<Option<Message>, CloseCode> {
         loop {
             let mut cursor = Cursor::new(&self.read);
             let Some((header, length)) =

@@ -1,7 +1,7 @@
 //! `WS /ws/pipeline/{execution_id}`: one JSON text frame an event.
 
 pub(crate) mod artifact;
-pub(super) mod frame;
+pub(crate) mod frame;
 mod handshake;
 
 use axum::extract::rejection::PathRejection;

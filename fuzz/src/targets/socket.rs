@@ -1,0 +1,99 @@
+//! WebSocket frames, as a server reads them.
+
+use stepcast::untrusted::{Incoming, Message};
+use stepcast_core::wire::close::CloseCode;
+
+use crate::Target;
+use crate::bytes::Input;
+
+/// What a client has sent on its socket.
+pub(super) const WEBSOCKET: Target = Target {
+    name: "websocket",
+    largest: 64 << 10,
+    seeds: || {
+        let whole = [
+            masked(0x01, b"on"),
+            masked(0x89, b"?"),
+            masked(0x80, b"e"),
+            masked(0x82, &[0xff]),
+            masked(0x88, &[3, 232, b'x']),
+        ];
+        let mut seeds = vec![
+            [&[0][..], &masked(0x81, b"{\"action\":\"ping\"}")].concat(),
+            [&[3][..], &masked(0x81, &[b'x'; 126])].concat(),
+            [&[7][..], &masked(0x81, &vec![b'x'; 65_536])].concat(),
+        ];
+        seeds.push([&[1][..], &whole.concat()].concat());
+        seeds
+    },
+    words: &["\u{1}", "\0", "~", "{\"action\":\"ping\"}"],
+    long: |size| {
+        vec![
+            [
+                &[200][..],
+                &masked(0x01, b"").repeat(1),
+                &masked(0x00, b"x").repeat(size / 7),
+            ]
+            .concat(),
+            [&[0][..], &masked(0x89, b"").repeat(size / 6)].concat(),
+            [&[0][..], &masked(0x81, &vec![b'x'; size])].concat(),
+        ]
+    },
+    check: |bytes| {
+        let mut input = Input(bytes);
+        let piece = 1 + input.below(256);
+        let largest = if piece % 2 == 0 { 200 } else { 1 << 20 };
+        let whole = read(input.0, input.0.len().max(1), largest);
+        assert_eq!(read(input.0, piece, largest), whole, "in pieces of {piece}");
+        let mut told = 0;
+        for message in &whole.0 {
+            match message {
+                Message::Text(text) => {
+                    assert!(text.len() <= largest, "{} bytes", text.len());
+                    told += text.len();
+                    let again = read(&masked(0x81, text.as_bytes()), 5, largest);
+                    assert_eq!(again, (vec![Message::Text(text.clone())], None));
+                }
+                Message::Ping(payload) => assert!(payload.len() <= 125),
+                Message::Binary | Message::Close(_) => {}
+            }
+        }
+        assert!(told <= input.0.len());
+    },
+};
+
+fn read(bytes: &[u8], piece: usize, largest: usize) -> (Vec<Message>, Option<CloseCode>) {
+    let (mut incoming, mut messages) = (Incoming::default(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        incoming.push(piece);
+        loop {
+            match incoming.next(largest) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(code) => return (messages, Some(code)),
+            }
+        }
+    }
+    (messages, None)
+}
+
+/// A client's frame.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length @ 0..=125), _) => frame.push(0x80 | length),
+        (_, Ok(length)) => {
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    let mask = [7, 11, 13, 17];
+    frame.extend(mask);
+    let cycle = mask.iter().cycle();
+    frame.extend(payload.iter().zip(cycle).map(|(byte, mask)| byte ^ mask));
+    frame
+}

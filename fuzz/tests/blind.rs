@@ -1,0 +1,115 @@
+//! Every target: the inputs that once failed, a second or so of mutations, and inputs that are long.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and tells what it tried"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use stepcast_fuzz::{TARGETS, Target, blind};
+
+fn target(name: &str) -> &'static Target {
+    Target::named(name).unwrap()
+}
+
+/// Files below `regressions/NAME`: each was found by a fuzzer once.
+fn regressions(target: &Target) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
+    let files = std::fs::read_dir(folder.join(target.name));
+    let files = files
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    files.map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+fn keeps_its_promises(name: &str) {
+    let target = target(name);
+    for input in regressions(target) {
+        (target.check)(&input);
+    }
+    let chance = fastrand::u64(..);
+    let time = std::env::var("STEPCAST_FUZZ_MS").ok();
+    let time = time.map_or(1_000, |ms| ms.parse().unwrap());
+    match blind::run(target, Duration::from_millis(time), chance) {
+        Ok(tally) => println!("{name}: {tally:?}"),
+        Err(failure) => {
+            let file = std::env::temp_dir().join(format!("stepcast-fuzz-{name}"));
+            std::fs::write(&file, &failure.input).unwrap();
+            panic!(
+                "{name}: {}\ninput, also in {}: {}\nput it into fuzz/regressions/{name}/ once it is mended",
+                failure.why,
+                file.display(),
+                failure.input.escape_ascii()
+            );
+        }
+    }
+}
+
+macro_rules! targets {
+    ($($test:ident $name:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                keeps_its_promises($name);
+            }
+        )*
+
+        #[test]
+        fn every_target_is_tried() {
+            let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            assert_eq!(names, [$($name),*]);
+        }
+    };
+}
+
+targets! {
+    sse "sse",
+    frames "frames",
+    view "view",
+    cursor "cursor",
+    selection "selection",
+    range "range",
+    websocket "websocket",
+    ingest_body "ingest-body",
+    ingest_lines "ingest-lines",
+    pipeline "pipeline",
+    answer "answer",
+    program "program",
+    model "model",
+}
+
+/// Eight times as much takes about eight times as long; with the square it would be sixty-four.
+#[test]
+fn no_input_takes_more_time_than_its_length_explains() {
+    for target in TARGETS {
+        let (short, long) = ((target.long)(SIZE), (target.long)(8 * SIZE));
+        for (at, (short, long)) in short.iter().zip(&long).enumerate() {
+            let factor = long.len() as f64 / short.len() as f64;
+            let mut told = String::new();
+            // a busy machine may take its time once; not each time
+            let linear = (0..5).any(|_| {
+                let (once, more) = (time(target, short), time(target, long));
+                told = format!(
+                    "{once:?} for {} bytes, {more:?} for {}",
+                    short.len(),
+                    long.len()
+                );
+                more < FEW || more.as_secs_f64() < once.as_secs_f64() * factor * 3.0
+            });
+            assert!(linear, "{} {at}: {told}", target.name);
+        }
+    }
+}
+
+fn time(target: &Target, input: &[u8]) -> Duration {
+    let begun = Instant::now();
+    (target.check)(input);
+    begun.elapsed()
+}
+
+const SIZE: usize = 32 << 10;
+const FEW: Duration = Duration::from_millis(20);
