@@ -80,6 +80,7 @@ targets! {
     answer "answer",
     program "program",
     model "model",
+    redaction "redaction",
 }
 
 /// Eight times as much takes about eight times as long; with the square it would be sixty-four.

@@ -14,6 +14,7 @@ use crate::edge::EdgeSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
+use crate::redaction::{Redaction, RedactionSettings};
 use crate::socket::tls::TlsSettings;
 use crate::step::{PythonSettings, StepSettings};
 
@@ -113,6 +114,8 @@ pub struct Config {
     pub steps: StepSettings,
     /// What comes in, and how.
     pub edge: EdgeSettings,
+    /// What is taken out of events before they are kept.
+    pub redaction: RedactionSettings,
     /// Whether the server speaks TLS, and as whom.
     pub tls: TlsSettings,
 }
@@ -159,6 +162,7 @@ impl Default for Config {
             access: AccessSettings::default(),
             python: PythonSettings::default(),
             edge: EdgeSettings::default(),
+            redaction: RedactionSettings::default(),
             steps: StepSettings::default(),
             tls: TlsSettings::default(),
         }
@@ -267,6 +271,27 @@ impl Config {
             .map_err(|(key, message)| ConfigError::Value { key, message })
     }
 
+    /// What is taken out of events, the secrets that the environment holds among it: those that the settings name, and
+    /// the keys of language models and of the issuer of tokens.
+    ///
+    /// # Errors
+    /// Where a rule is none.
+    pub fn redaction(
+        &self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Redaction, ConfigError> {
+        let models = self.llm.providers.values();
+        let models = models.filter_map(|provider| provider.api_key_env.as_deref());
+        let issuer = self.access.jwt.iter();
+        let issuer = issuer.filter_map(|jwt| jwt.key_env.as_deref());
+        let texts = variables.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        self.redaction
+            .compile(models.chain(issuer), texts)
+            .map_err(|(key, message)| ConfigError::Value { key, message })
+    }
+
     /// Whether every value is in its range.
     ///
     /// # Errors
@@ -283,6 +308,9 @@ impl Config {
         }
         if !self.listen.ip().is_loopback() && !self.access.is_closed() {
             return value("listen", OPEN);
+        }
+        if let Err((key, message)) = self.redaction.check() {
+            return value(&key, &message);
         }
         if let Err((key, message)) = self.edge.check() {
             return value(&key, &message);

@@ -8,7 +8,7 @@ use stepcast_core::id::{ExecutionId, Seq, StepId};
 use thiserror::Error;
 
 use crate::artifact::{ArtifactError, Artifacts, Writing};
-use crate::log::{Along, Reader, Stream};
+use crate::log::{Along, Reader, StoreError, Stream};
 use crate::subscriber::{Subscriber, SubscriberId, Subscribers};
 
 /// An event before the log has given it a place and a time.
@@ -46,6 +46,12 @@ pub enum EmitError {
     /// The log cannot take more: the disk is full, or the store failed.
     #[error("the log cannot be written: {0}")]
     Store(String),
+}
+
+impl From<StoreError> for EmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
 }
 
 /// The way from a run to its log, and from the log to subscribers inside this process.
@@ -118,6 +124,18 @@ struct Streaming {
     /// Only what concerns the whole execution is kept, and what people are asked.
     ends_only: bool,
     subscribers: Subscribers,
+}
+
+impl Streaming {
+    /// A checkpoint may hold what is taken out of these, which are not kept.
+    fn note_redacted(&self, drafts: &[Draft]) -> Result<(), EmitError> {
+        let redaction = self.stream.redaction()?;
+        let mut dropped = drafts.iter().filter(|draft| !draft.concerns_the_run());
+        if dropped.any(|draft| redaction.touches(&["data"], &draft.data)) {
+            self.stream.note_redacted();
+        }
+        Ok(())
+    }
 }
 
 impl StreamingContext {
@@ -205,6 +223,7 @@ impl StreamingContext {
     pub async fn emit_all(&self, drafts: &[Draft], along: Along) -> Result<Seq, EmitError> {
         match &self.streaming {
             Some(streaming) if streaming.ends_only => {
+                streaming.note_redacted(drafts)?;
                 let kept = drafts.iter().filter(|draft| draft.concerns_the_run());
                 let kept: Vec<Draft> = kept.cloned().collect();
                 if kept.is_empty() {

@@ -25,6 +25,7 @@ pub mod llm;
 pub mod log;
 pub mod metrics;
 pub mod pipeline;
+pub mod redaction;
 mod router;
 mod socket;
 pub mod step;
@@ -92,6 +93,7 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
     };
     let log = Log::with_memory_budget(store, config.memory_budget_bytes);
     log.set_retention(config.retention());
+    log.set_redaction(config.redaction(std::env::vars_os())?);
     let registry = registry.with_python(&config.python);
     let registry = match registry.providers() {
         Some(_) => registry,

@@ -5,6 +5,7 @@ mod ids;
 mod ingest;
 mod pipeline;
 mod program;
+mod redaction;
 mod socket;
 
 use crate::Target;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     pipeline::ANSWER,
     program::PROGRAM,
     program::MODEL,
+    redaction::REDACTION,
 ];
 
 /// Texts as inputs.

@@ -42,6 +42,11 @@ impl Kept {
         })
     }
 
+    /// It is told under another name.
+    pub(crate) fn rename(&mut self, name: &str) {
+        Arc::make_mut(&mut self.artifact).name = name.to_owned();
+    }
+
     /// The reference, once it has its place: the event that it comes along with, unless it was given one before.
     pub(crate) fn announced_by(&self, seq: Seq) -> Artifact {
         let own = self.artifact.seq;

@@ -18,7 +18,9 @@ use crate::clock::unix_millis;
 use crate::config::LEASE_MS;
 use crate::context::Draft;
 use crate::error::Problem;
-use crate::log::{Budget, ExecutionRow, ExecutionStatus, NewExecution, StoreError, Stream};
+use crate::log::{
+    Budget, ExecutionRow, ExecutionStatus, NewExecution, StoreError, Stream, redacted,
+};
 
 /// What this process knows of executions that it does not run itself, and of those that nobody has started.
 #[derive(Debug, Default)]
@@ -88,7 +90,7 @@ impl Executions {
         let lease = announced.lease.map_or(self.0.config.lease_ms, |lease| {
             u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
         });
-        NewExecution {
+        let new = NewExecution {
             id: announced.execution_id.unwrap_or_else(random_id),
             pipeline: announced.name,
             definition: json!({ "external": announced.pipeline, "producer": announced.producer }),
@@ -97,7 +99,10 @@ impl Executions {
             lease_ms: Some(lease),
             resumed_from: None,
             owner: announced.owner,
-        }
+            shown: None,
+        };
+        // as it is going to be kept: the same request once more is compared with that
+        redacted(&new, &self.0.log.redaction()).unwrap_or(new)
     }
 
     /// The execution that is there, where it was announced in the same words.

@@ -89,6 +89,7 @@ impl<'a> HistoryCopy<'a> {
         }
         let along = Along {
             checkpoint: Some((checkpoint.state, checkpoint.results)),
+            confidential: checkpoint.confidential,
             ..Along::default()
         };
         self.write(along).await

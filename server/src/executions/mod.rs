@@ -279,7 +279,8 @@ impl Executions {
             .await
     }
 
-    /// Runs a pipeline and waits for its result, as the plan's fallback: the same path, and no log kept.
+    /// Runs a pipeline and waits for its result, as the plan's fallback: the same path, and no log kept. What would be
+    /// taken out of its events is taken out of the result.
     ///
     /// # Errors
     /// As [`Executions::create_and_start`].
@@ -294,10 +295,10 @@ impl Executions {
         let _cancel_when_dropped = cancel.clone().drop_guard();
         let context = StreamingContext::disabled(id.clone());
         let options = self.options(&prepared, cancel, None, Slot::default());
-        Ok((
-            id,
-            pipeline::run(prepared.pipeline, prepared.input, context, options).await,
-        ))
+        let redaction = self.0.log.redaction().of_pipeline(&prepared.definition);
+        let mut result = pipeline::run(prepared.pipeline, prepared.input, context, options).await;
+        result.redact(&redaction);
+        Ok((id, result))
     }
 
     /// One execution, as the store knows it; `last_seq` is the live one.

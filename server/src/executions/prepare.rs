@@ -190,6 +190,7 @@ impl Executions {
             lease_ms: None,
             resumed_from,
             owner,
+            shown: None,
         };
         self.storing(move |log| log.create(&new, budget)).await
     }

@@ -17,6 +17,7 @@ use super::prepare::flaws;
 use crate::error::Problem;
 use crate::log::{ExecutionRow, ExecutionStatus, ListQuery, Reader, StoreError, Stream};
 use crate::pipeline::{Desk, Refused, Wait};
+use crate::redaction::Redaction;
 use crate::step::{Answer, AnswerSource};
 
 /// Where a question stands.
@@ -77,7 +78,7 @@ impl Executions {
                     return Ok(answer);
                 }
                 Err(refused @ (Refused::Unknown | Refused::Ended)) => refused,
-                Err(refused) => return Err(refusal(refused)),
+                Err(refused) => return Err(refusal(refused, stream.redaction()?)),
             };
             // an answer that the run has taken may not be readable yet
             stream.settled(stream.last_given()).await?;
@@ -89,11 +90,11 @@ impl Executions {
                 return Err(elsewhere());
             }
             match (found.answer, refused) {
-                (Some(first), _) => return found_again(first, &values),
+                (Some(first), _) => return found_again(first, &values, stream.redaction()?),
                 // it may have been asked since the run was; of one that was told before, the run knows, or the log
                 (None, _) if !std::mem::replace(&mut told, true) => {}
-                (None, Refused::Ended) => return Err(refusal(Refused::Ended)),
-                (None, _) => return Err(refusal(Refused::Late)),
+                (None, Refused::Ended) => return Err(plain(Refused::Ended)),
+                (None, _) => return Err(plain(Refused::Late)),
             }
         }
     }
@@ -122,7 +123,7 @@ impl Executions {
         }
         for wait in open {
             if !waits.iter().any(|it| it.wait_id() == wait.wait_id) {
-                waits.push(WaitRecord::open(id, &wait));
+                waits.push(WaitRecord::open(id, &wait, stream.redaction()?));
             }
         }
         Ok(waits)
@@ -153,8 +154,13 @@ impl Executions {
         }
         drop(runs);
         open.sort_by(|(one, a), (other, b)| (a.asked_at, one).cmp(&(b.asked_at, other)));
-        let first = open.iter().take(limit);
-        let records = first.map(|(id, wait)| WaitRecord::open(id, wait)).collect();
+        let mut records = Vec::new();
+        for (id, wait) in open.iter().take(limit) {
+            // it may be gone by now
+            if let Some(stream) = self.0.log.open(id)? {
+                records.push(WaitRecord::open(id, wait, stream.redaction()?));
+            }
+        }
         Ok((records, open.len()))
     }
 
@@ -245,10 +251,11 @@ impl WaitRecord {
         id.unwrap_or_default()
     }
 
-    fn open(id: &ExecutionId, wait: &Wait) -> Self {
+    fn open(id: &ExecutionId, wait: &Wait, redaction: &Redaction) -> Self {
         let expires_at = wait.expires_at.map(Timestamp::from_unix_millis);
         let expires_at = expires_at.as_ref().map(Timestamp::as_str);
-        let told = wait.question.told(&wait.wait_id, expires_at);
+        let mut told = wait.question.told(&wait.wait_id, expires_at);
+        redaction.apply(&["data"], &mut told);
         let mut question = told.as_object().cloned().unwrap_or_default();
         question.shift_remove("kind");
         Self {
@@ -299,10 +306,15 @@ fn take(waits: &mut Vec<WaitRecord>, id: &ExecutionId, event: StreamEvent) {
 }
 
 /// An answer to a question that was answered before.
-fn found_again(first: Answer, values: &Map<String, Value>) -> Result<Answer, Problem> {
+fn found_again(
+    first: Answer,
+    values: &Map<String, Value>,
+    redaction: &Redaction,
+) -> Result<Answer, Problem> {
     if first.source == AnswerSource::Default {
-        return Err(refusal(Refused::Late));
+        return Err(plain(Refused::Late));
     }
+    let values = shown(values, redaction);
     // the first was filled up with what its form adds
     let given = first.values.iter().all(|(name, value)| {
         let same = values.get(name);
@@ -311,7 +323,14 @@ fn found_again(first: Answer, values: &Map<String, Value>) -> Result<Answer, Pro
     if given && values.keys().all(|name| first.values.contains_key(name)) {
         return Ok(first);
     }
-    Err(refusal(Refused::Answered(first)))
+    Err(plain(Refused::Answered(first)))
+}
+
+/// The values of an answer as the log tells them.
+fn shown(values: &Map<String, Value>, redaction: &Redaction) -> Map<String, Value> {
+    let mut values = Value::Object(values.clone());
+    redaction.apply(&["data", "answer"], &mut values);
+    values.as_object().cloned().unwrap_or_default()
 }
 
 fn unknown() -> Problem {
@@ -328,7 +347,16 @@ fn elsewhere() -> Problem {
     )
 }
 
-fn refusal(refused: Refused) -> Problem {
+/// A refusal that tells of another answer only what the log does.
+fn refusal(refused: Refused, redaction: &Redaction) -> Problem {
+    let Refused::Answered(mut first) = refused else {
+        return plain(refused);
+    };
+    first.values = shown(&first.values, redaction);
+    plain(Refused::Answered(first))
+}
+
+fn plain(refused: Refused) -> Problem {
     match refused {
         Refused::Unknown => unknown(),
         Refused::Invalid(problems) => {

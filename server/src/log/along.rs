@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use serde_json::Value;
 use stepcast_core::id::Seq;
 
 use super::execution::ExecutionStatus;
@@ -15,6 +16,8 @@ use crate::artifact::Kept;
 pub struct Along {
     /// A run's state, and the values it names that were not kept before; announced by the last event.
     pub checkpoint: Option<(Bytes, Vec<(u32, Bytes)>)>,
+    /// Whether the checkpoint holds what was taken out of events.
+    pub confidential: bool,
     /// The producer's place.
     pub producer: Option<ProducerMark>,
     /// Where the execution stands from then on; none of the ends.
@@ -32,6 +35,19 @@ pub(super) type Merged = (
 );
 
 impl Along {
+    /// Gives a file the name that is told in the place of its own, where they differ.
+    pub(super) fn rename(&mut self, announced: &Value, shown: &Value) {
+        let name = |data: &Value| Some(data.get("name")?.as_str()?.to_owned());
+        let (Some(own), Some(told)) = (name(announced), name(shown)) else {
+            return;
+        };
+        for kept in self.artifacts.iter_mut().filter(|_| own != told) {
+            if kept.artifact().name == own {
+                kept.rename(&told);
+            }
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.checkpoint.is_none()
             && self.producer.is_none()
@@ -62,6 +78,7 @@ impl Waiting {
                 checkpoint.seq = *seq;
                 checkpoint.state = state.clone();
                 checkpoint.results.extend(results.iter().cloned());
+                checkpoint.confidential |= along.confidential;
             }
             if let Some(mark) = &along.producer {
                 producers.retain(|known| known.producer != mark.producer);

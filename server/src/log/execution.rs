@@ -25,6 +25,8 @@ pub struct NewExecution {
     pub definition: Value,
     /// The input, as it was given.
     pub input: Value,
+    /// Both as they may be shown, where that differs; what was given is then let go with an execution that completes.
+    pub shown: Option<(Value, Value)>,
     /// Milliseconds since 1970.
     pub created_at: u64,
     /// Set where a program elsewhere writes the events: how long it may be silent, in milliseconds.
@@ -43,6 +45,7 @@ impl NewExecution {
             pipeline: pipeline.into(),
             definition: Value::Null,
             input: Value::Null,
+            shown: None,
             created_at,
             lease_ms: None,
             resumed_from: None,

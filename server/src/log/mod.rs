@@ -51,6 +51,7 @@ pub use self::stored::StoredPage;
 pub use self::stream::{Budget, Stream, Tail};
 use self::streams::Streams;
 use self::writer::Writer;
+use crate::redaction::Redaction;
 
 /// The log of every execution.
 #[derive(Debug)]
@@ -97,6 +98,16 @@ impl Log {
         }
     }
 
+    /// Takes this out of what is kept from now on; of streams that are open already, what was taken out before.
+    pub fn set_redaction(&self, redaction: Redaction) {
+        self.streams.set_redaction(redaction);
+    }
+
+    /// What is taken out of events where their pipeline says nothing.
+    pub fn redaction(&self) -> Redaction {
+        self.streams.redaction()
+    }
+
     /// Where ended executions are found.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -108,7 +119,9 @@ impl Log {
     /// [`StoreError::Exists`] where the id is taken.
     pub fn create(&self, new: &NewExecution, budget: Budget) -> Result<Arc<Stream>, StoreError> {
         let trims = self.streams.trims();
-        let created = self.store.create(new)?;
+        let redaction = self.streams.redaction().of_pipeline(&new.definition);
+        let redacted = redacted(new, &redaction);
+        let created = self.store.create(redacted.as_ref().unwrap_or(new))?;
         let mut open = self.streams.lock();
         let known = open.get(&new.id);
         // one of another number was of an execution with this id that is deleted
@@ -118,6 +131,7 @@ impl Log {
         }
         let row = self.store.find(&new.id)?.unwrap_or(created);
         let stream = self.stream(row, trims, budget);
+        stream.set_redaction(redaction, redacted.is_some());
         open.insert(&stream);
         Ok(stream)
     }
@@ -229,6 +243,27 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The execution as it may be kept; none where nothing is taken out of it. A run needs what was taken out to go on after
+/// a restart; an execution of a program elsewhere does not, and it is kept nowhere.
+pub(crate) fn redacted(new: &NewExecution, redaction: &Redaction) -> Option<NewExecution> {
+    let definition = redaction.definition(&new.definition);
+    let input = redaction.of(&["data", "input"], &new.input);
+    if definition.is_none() && input.is_none() {
+        return None;
+    }
+    let shown = (
+        definition.unwrap_or_else(|| new.definition.clone()),
+        input.unwrap_or_else(|| new.input.clone()),
+    );
+    let mut new = new.clone();
+    if new.lease_ms.is_some() {
+        (new.definition, new.input) = shown;
+    } else {
+        new.shown = Some(shown);
+    }
+    Some(new)
 }
 
 /// A panic while the lock was held left the value as it was between two statements; every holder here

@@ -80,7 +80,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Nothing is written any more: what the store held against other processes is free.
     fn close(&self) {}
 
-    /// What an execution was started with: its definition and its input.
+    /// What an execution was started with: its definition and its input; as they may be shown, once it has completed.
     ///
     /// # Errors
     /// Where the medium fails.
@@ -177,6 +177,8 @@ pub struct Checkpoint {
     pub state: Bytes,
     /// Values that the state names by number, each kept once.
     pub results: Vec<(u32, Bytes)>,
+    /// Whether it holds what was taken out of events: then it leaves the store only to go on from.
+    pub confidential: bool,
 }
 
 /// How far a producer has come with one execution.

@@ -9,6 +9,7 @@ use stepcast_core::id::ExecutionId;
 use super::lock;
 use super::pool::Pool;
 use super::stream::Stream;
+use crate::redaction::Redaction;
 
 /// Streams by id. One that nobody holds costs nothing but its place here, until the next sweep.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Streams {
     trimming: AtomicBool,
     /// How often the store has let go of events.
     trims: AtomicU64,
+    redaction: Mutex<Redaction>,
 }
 
 /// The streams, held still.
@@ -31,7 +33,16 @@ impl Streams {
             pool: Pool::new(memory_budget),
             trimming: AtomicBool::new(false),
             trims: AtomicU64::new(0),
+            redaction: Mutex::default(),
         }
+    }
+
+    pub(super) fn redaction(&self) -> Redaction {
+        lock(&self.redaction).clone()
+    }
+
+    pub(super) fn set_redaction(&self, redaction: Redaction) {
+        *lock(&self.redaction) = redaction;
     }
 
     pub(super) fn lock(&self) -> Open<'_> {

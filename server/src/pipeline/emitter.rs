@@ -45,6 +45,14 @@ impl RunEmitter {
             .is_some_and(|stream| stream.keeps_checkpoints())
     }
 
+    /// Whether something is taken out of the event that tells this output.
+    pub(crate) fn redacts(&self, output: &Value) -> bool {
+        let redaction = self.context.stream().map(|stream| stream.redaction());
+        // where it cannot be known, it is taken for so
+        redaction
+            .is_some_and(|known| known.map_or(true, |it| it.touches(&["data", "output"], output)))
+    }
+
     /// Whether fractions of progress are wanted.
     pub(crate) fn emits_progress(&self) -> bool {
         self.emit_progress

@@ -6,6 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::redaction::Redaction;
 use crate::step::StepError;
 
 /// How a run ended.
@@ -70,6 +71,25 @@ impl RunStatus {
             Self::Failed => Some("failed"),
             Self::Cancelled => Some("cancelled"),
             Self::Timeout => Some("timeout"),
+        }
+    }
+}
+
+impl RunResult {
+    /// Takes out of each part what is taken out of the event that tells of it.
+    pub(crate) fn redact(&mut self, redaction: &Redaction) {
+        let shown = |path: &[&str], value: &mut Arc<Value>| {
+            if let Some(shown) = redaction.of(path, value) {
+                *value = Arc::new(shown);
+            }
+        };
+        shown(&["data", "input"], &mut self.input);
+        for step in &mut self.steps {
+            shown(&["data", "output"], &mut step.result);
+        }
+        redaction.apply(&["data", "output"], &mut self.output);
+        if let Some(error) = &mut self.error {
+            error.message = redaction.text(&error.message);
         }
     }
 }

@@ -73,6 +73,8 @@ mod process;
 mod processes;
 mod recorded;
 mod recovery;
+mod redaction;
+mod redaction_run;
 mod relay;
 mod replay;
 mod resume;

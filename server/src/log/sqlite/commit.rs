@@ -17,6 +17,8 @@ pub(super) fn create(
 ) -> Result<ExecutionRow, StoreError> {
     // A statement that returns a row ends before it is committed, and would not tell that it could not be.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let shown = new.shown.as_ref();
+    let (definition, input) = shown.map_or((&new.definition, &new.input), |(a, b)| (a, b));
     let created: Option<(i64, i64)> = transaction
         .prepare_cached(
             "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from, owner)
@@ -28,8 +30,8 @@ pub(super) fn create(
                 new.id.as_str(),
                 new.pipeline,
                 signed(new.created_at),
-                new.definition.to_string(),
-                new.input.to_string(),
+                definition.to_string(),
+                input.to_string(),
                 new.lease_ms.map(signed),
                 new.resumed_from.as_ref().map(ExecutionId::as_str),
                 new.owner,
@@ -38,6 +40,17 @@ pub(super) fn create(
         )
         .optional()?;
     let (key, epoch) = created.ok_or(StoreError::Exists)?;
+    if new.shown.is_some() {
+        transaction
+            .prepare_cached(
+                "INSERT INTO unredacted (execution, definition, input) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![
+                key,
+                new.definition.to_string(),
+                new.input.to_string()
+            ])?;
+    }
     transaction.commit()?;
     Ok(new.row(RowKey {
         key,
@@ -91,13 +104,15 @@ fn keep_checkpoint(
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
-            "INSERT INTO checkpoints (execution, seq, state) VALUES (?1, ?2, ?3)
-             ON CONFLICT (execution) DO UPDATE SET seq = excluded.seq, state = excluded.state",
+            "INSERT INTO checkpoints (execution, seq, state, confidential) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (execution) DO UPDATE SET seq = excluded.seq, state = excluded.state,
+             confidential = max(confidential, excluded.confidential)",
         )?
         .execute(params![
             key,
             signed(checkpoint.seq),
-            checkpoint.state.as_ref()
+            checkpoint.state.as_ref(),
+            checkpoint.confidential
         ])?;
     let mut result = transaction.prepare_cached(
         "INSERT INTO results (execution, number, json) VALUES (?1, ?2, ?3)
@@ -125,6 +140,7 @@ fn end(transaction: &Transaction<'_>, key: i64, ended: &Ended) -> Result<(), Sto
         for forget in [
             "DELETE FROM checkpoints WHERE execution = ?1",
             "DELETE FROM results WHERE execution = ?1",
+            "DELETE FROM unredacted WHERE execution = ?1",
         ] {
             transaction.prepare_cached(forget)?.execute([key])?;
         }

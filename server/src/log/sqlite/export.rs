@@ -87,7 +87,10 @@ impl LogFile {
     fn saved(&self, key: i64) -> Result<Option<Saved>, StoreError> {
         let found: Option<(i64, Vec<u8>)> = self
             .connection
-            .prepare_cached("SELECT seq, state FROM checkpoints WHERE execution = ?1")?
+            // what was taken out of the events does not leave by the checkpoint
+            .prepare_cached(
+                "SELECT seq, state FROM checkpoints WHERE execution = ?1 AND confidential = 0",
+            )?
             .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((seq, state)) = found else {

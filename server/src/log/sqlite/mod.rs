@@ -276,8 +276,10 @@ impl Store for SqliteStore {
 
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {
         self.reading(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT definition, input FROM executions WHERE key = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT coalesce(unredacted.definition, executions.definition), coalesce(unredacted.input, executions.input)
+                 FROM executions LEFT JOIN unredacted ON unredacted.execution = key WHERE key = ?1",
+            )?;
             let found: Option<(String, String)> = statement
                 .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
@@ -294,11 +296,13 @@ impl Store for SqliteStore {
         self.reading(|connection| {
             // one transaction: the state and its results are of one moment
             let transaction = connection.unchecked_transaction()?;
-            let found: Option<(i64, Vec<u8>)> = transaction
-                .prepare_cached("SELECT seq, state FROM checkpoints WHERE execution = ?1")?
-                .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+            let found: Option<(i64, Vec<u8>, bool)> = transaction
+                .prepare_cached(
+                    "SELECT seq, state, confidential FROM checkpoints WHERE execution = ?1",
+                )?
+                .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?;
-            let Some((seq, state)) = found else {
+            let Some((seq, state, confidential)) = found else {
                 return Ok(None);
             };
             let mut results = transaction.prepare_cached(
@@ -311,6 +315,7 @@ impl Store for SqliteStore {
                 seq: seq.unsigned_abs(),
                 state: state.into(),
                 results: results.collect::<Result<_, _>>()?,
+                confidential,
             }))
         })
     }

@@ -54,7 +54,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// What leads from each version to the next; the first from an empty file.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
 CREATE TABLE executions (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -145,5 +145,13 @@ CREATE TABLE loose_files (sha256 BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TRIGGER artifacts_loosen AFTER DELETE ON artifacts BEGIN
     INSERT OR IGNORE INTO loose_files (sha256) VALUES (old.sha256);
 END;
+",
+    "
+CREATE TABLE unredacted (
+    execution INTEGER PRIMARY KEY REFERENCES executions (key) ON DELETE CASCADE,
+    definition TEXT NOT NULL,
+    input TEXT NOT NULL
+) STRICT;
+ALTER TABLE checkpoints ADD COLUMN confidential INTEGER NOT NULL DEFAULT 0;
 ",
 ];

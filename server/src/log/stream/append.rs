@@ -1,5 +1,6 @@
 //! Adding to a stream: a place for each event, and what makes it visible.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -54,7 +55,7 @@ impl Stream {
         self: &Arc<Self>,
         drafts: &[Draft],
         happened: &[u64],
-        along: Along,
+        mut along: Along,
     ) -> Result<Seq, EmitError> {
         let Some((last, before)) = drafts.split_last() else {
             return Ok(lock(&self.state).next - 1);
@@ -63,9 +64,10 @@ impl Stream {
             return Err(EmitError::Ended);
         }
         let terminal = last.event_type.is_terminal();
-        let texts: Vec<DraftText> = drafts
+        let shown = self.redacted(drafts, &mut along)?;
+        let texts: Vec<DraftText> = shown
             .iter()
-            .map(DraftText::new)
+            .map(|draft| DraftText::new(draft))
             .collect::<Result<_, _>>()?;
         let pool = self.streams.pool();
         loop {
@@ -83,8 +85,11 @@ impl Stream {
                     let before = state.next - 1;
                     let now = unix_millis();
                     let at = happened.iter().copied().chain(std::iter::repeat(now));
-                    for ((draft, text), at) in drafts.iter().zip(&texts).zip(at) {
+                    for ((draft, text), at) in shown.iter().zip(&texts).zip(at) {
                         self.push(&mut state, draft, text, at);
+                    }
+                    if let (true, Some(shown)) = (terminal, shown.last()) {
+                        state.ended = Some(ended_by(last, shown, now));
                     }
                     let seq = state.next - 1;
                     self.hand_over(&mut state, before, along);
@@ -146,10 +151,29 @@ impl Stream {
         if queued {
             state.uncommitted_bytes += record.size();
         }
-        if draft.event_type.is_terminal() {
-            state.ended = Some(ended_by(draft, now));
-        }
         state.ring.push(record);
+    }
+
+    /// The drafts as they may be kept; what comes along then holds what was taken out of them.
+    fn redacted<'d>(
+        &self,
+        drafts: &'d [Draft],
+        along: &mut Along,
+    ) -> Result<Vec<Cow<'d, Draft>>, EmitError> {
+        let redaction = self.redaction()?;
+        let shown: Vec<Cow<'d, Draft>> = if redaction.is_empty() {
+            drafts.iter().map(Cow::Borrowed).collect()
+        } else {
+            drafts.iter().map(|draft| redaction.draft(draft)).collect()
+        };
+        for (draft, shown) in drafts.iter().zip(&shown) {
+            if let Cow::Owned(shown) = shown {
+                self.note_redacted();
+                along.rename(&draft.data, &shown.data);
+            }
+        }
+        along.confidential |= self.has_redacted();
+        Ok(shown)
     }
 
     /// What was pushed after `before` is kept now, or on its way to be.
@@ -236,7 +260,8 @@ impl Stream {
     }
 }
 
-fn ended_by(draft: &Draft, at: u64) -> Ended {
+/// How an execution ended by this event, and what of it may be shown.
+fn ended_by(draft: &Draft, shown: &Draft, at: u64) -> Ended {
     if draft.event_type == EventType::PipelineComplete {
         return Ended {
             reason: EndReason::Complete,
@@ -245,7 +270,7 @@ fn ended_by(draft: &Draft, at: u64) -> Ended {
         };
     }
     let reason = EndReason::of_error(draft.data.get("reason").and_then(Value::as_str));
-    let error = draft
+    let error = shown
         .data
         .pointer("/error/message")
         .and_then(Value::as_str)

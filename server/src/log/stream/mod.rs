@@ -4,7 +4,8 @@ mod append;
 mod keep;
 mod ring;
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use stepcast_core::control::EndReason;
 use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
@@ -18,6 +19,7 @@ use super::record::Record;
 use super::store::{Store, StoreError};
 use super::streams::Streams;
 use super::writer::Queue;
+use crate::redaction::Redaction;
 
 /// How much of an execution is held in memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +64,10 @@ pub struct Stream {
     tail: watch::Sender<Tail>,
     /// The first event that the store has, and after how many trims it had it.
     earliest: Mutex<(Seq, u64)>,
+    /// What is taken out of its events: read from its definition where it was not created in this process.
+    redaction: OnceLock<Redaction>,
+    /// Whether anything was.
+    redacted: AtomicBool,
     /// Told when fewer bytes wait for the store, or the store works again.
     room: Notify,
 }
@@ -142,6 +148,8 @@ impl Stream {
             tail: watch::Sender::new(tail),
             earliest,
             room: Notify::new(),
+            redaction: OnceLock::new(),
+            redacted: AtomicBool::new(false),
         }
     }
 
@@ -227,6 +235,35 @@ impl Stream {
     pub(crate) fn cursor(&self) -> Cursor {
         let (epoch, seq) = (self.key.epoch, self.tail().last_seq);
         Cursor { epoch, seq }
+    }
+
+    /// What is taken out of its events, by the settings and by its pipeline.
+    ///
+    /// # Errors
+    /// Where its definition cannot be read.
+    pub fn redaction(&self) -> Result<&Redaction, StoreError> {
+        if let Some(redaction) = self.redaction.get() {
+            return Ok(redaction);
+        }
+        let (definition, _) = self.store.origin(self.key.key)?.unwrap_or_default();
+        let redaction = self.streams.redaction().of_pipeline(&definition);
+        Ok(self.redaction.get_or_init(|| redaction))
+    }
+
+    /// What is taken out of its events, and whether something of its input was.
+    pub(super) fn set_redaction(&self, redaction: Redaction, redacted: bool) {
+        drop(self.redaction.set(redaction));
+        self.redacted.fetch_or(redacted, Ordering::Relaxed);
+    }
+
+    /// Something is taken out of what its run holds, though no event tells it.
+    pub(crate) fn note_redacted(&self) {
+        self.redacted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything was taken out, as far as this process knows.
+    fn has_redacted(&self) -> bool {
+        self.redacted.load(Ordering::Relaxed)
     }
 
     /// Holds so much of it in memory from the next event on.

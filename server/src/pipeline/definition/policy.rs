@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::breaker::CircuitBreaker;
 use super::problem::{Place, Problems};
 use super::reader::Fields;
+use crate::redaction::Rules;
 use crate::step::Category;
 
 /// What happens when a step fails: retry, then fallback, then go on, then fail the run.
@@ -262,8 +263,21 @@ impl Streaming {
         if let Some(interval) = fields.count("flush_interval_ms", 0, problems) {
             result.flush_interval_ms = interval;
         }
+        if let Some(list) = fields.list("redact", problems) {
+            check_redact(list, &fields.place("redact"), problems);
+        }
         fields.close(problems);
         result
+    }
+}
+
+/// The rules of `redact`; a log reads them from the definition.
+fn check_redact(list: &[Value], place: &Place, problems: &mut Problems) {
+    let texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+    if texts.len() < list.len() {
+        problems.error(place, "`redact` is a list of texts");
+    } else if let Err(bad) = Rules::parse(texts) {
+        problems.error(&place.index(bad.at), bad.to_string());
     }
 }
 
