@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { startRun, until } from "../support/api.js";
+import { json, startRun, until } from "../support/api.js";
 import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { startServer } from "../support/server.js";
 
+const post = (url, body) =>
+  json(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 const plane = (page) => page.locator(".graph-plane").getAttribute("style");
 const box = (page, id) => page.locator(`[data-testid="graph-step"][data-id="${id}"]`);
 const states = (page) => page.locator(".graph-edge").evaluateAll((edges) => edges.map((edge) => edge.dataset.state));
@@ -15,8 +17,11 @@ const states = (page) => page.locator(".graph-edge").evaluateAll((edges) => edge
 test("the graph lights the paths as they are taken, and counts the rounds of a loop", async (t) => {
   const server = await startServer(t);
   const browser = await launch(t);
-  const id = await startRun(server.url, "stream");
+  // the run waits for the page: a path is lit for as long as the step that it led to runs
+  const { execution_id: id } = await post(`${server.url}/api/executions`, { pipeline: "stream", mode: "create" });
   const page = await openPage(browser, `${server.url}/#/runs/${id}`);
+  await page.locator(".connection:is([data-state='live'], [data-state='catching-up'])").waitFor();
+  await post(`${server.url}/api/executions/${id}/start`, {});
   await until("a path that has just been taken", async () => (await states(page)).includes("live"));
   await ended(page);
   await until("all paths to be taken", async () => (await states(page)).every((state) => state === "taken"));

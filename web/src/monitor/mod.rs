@@ -6,6 +6,7 @@ pub mod actions;
 pub mod artifact;
 pub mod attempts;
 pub mod connection;
+pub mod copy;
 pub mod draft;
 pub mod ending;
 pub mod error;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use serde_json::Value;
 
+use super::copy::Copy;
 use super::words;
 
 /// A folded value with its title; what is inside is drawn when it is opened.
@@ -27,7 +28,7 @@ pub fn Output(
     view! {
         <Fold open summary=view! { {title} " " <span class="fold-more">{preview}</span> }.into_any()>
             <div class="json" data-testid="json" role="group" aria-label=title>
-                <Copy text=copied.clone()/>
+                <div class="json-copy"><Copy text=copied.clone()/></div>
                 {node(None, &Place::root(Arc::clone(&value)))}
             </div>
         </Fold>
@@ -43,24 +44,6 @@ fn Fold(summary: AnyView, children: ChildrenFn, #[prop(optional)] open: bool) ->
             <summary>{summary}</summary>
             {move || drawn.get().then(|| children())}
         </details>
-    }
-}
-
-/// A button that puts a text on the clipboard.
-#[component]
-fn Copy(text: impl Fn() -> String + Send + 'static) -> impl IntoView {
-    let (done, set_done) = signal(false);
-    let copy = move |_| {
-        if let Some(window) = web_sys::window() {
-            // refused only where the page is not focused, and a click focuses it
-            let _promise = window.navigator().clipboard().write_text(&text());
-            set_done.set(true);
-        }
-    };
-    view! {
-        <button class="quiet json-copy" type="button" on:click=copy>
-            {move || if done.get() { "Copied" } else { "Copy" }}
-        </button>
     }
 }
 

@@ -1,0 +1,152 @@
+// What steps say and give: Markdown as it streams, JSON of any size, what a step changed.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { json, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
+import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
+import { startServer } from "../support/server.js";
+
+const post = (url, body) =>
+  json(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+// A run whose events the test posts.
+async function produce(server, id, steps, more = {}) {
+  await post(`${server.url}/api/executions`, { mode: "external", pipeline: "Elsewhere", execution_id: id, steps, ...more });
+  const send = (...events) => post(`${server.url}/api/executions/${id}/events`, events);
+  return {
+    send,
+    start: (step_id) => send({ event_type: "step_start", step_id, data: { kind: "llm" } }),
+    say: (step_id, text) => send({ event_type: "step_progress", step_id, data: { kind: "token", text } }),
+    give: (step_id, output) => send({ event_type: "step_complete", step_id, data: { output, duration_ms: 1 } }),
+    end: (output = {}) => send({ event_type: "pipeline_complete", data: { output, duration_ms: 1 } }),
+  };
+}
+
+const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+const HEAD = "# Tides\n\nThe *moon* pulls, the **sun** helps; see [the table](https://example.org/tides).\n\n";
+const BODY = [
+  "- spring tides\n- neap tides\n  1. first quarter\n  2. last quarter\n\n",
+  "| port | range |\n|---|---|\n| Brest | 6.1 m |\n| Bristol | 12.3 m |\n\n",
+  "```rust\nfn tide(hours: f64) -> f64 {\n    (hours * std::f64::consts::TAU / 12.42).cos()\n}\n```\n\n",
+  "> Time and tide wait for no man.\n\n- [x] measured\n- [ ] predicted\n\n![a chart](https://example.org/chart.png)\n",
+];
+
+test("Markdown is drawn as it streams, and what has been drawn is left alone", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const run = await produce(server, "md", ["write"]);
+  await run.start("write");
+  await run.say("write", HEAD);
+  const page = await openPage(browser, `${server.url}/#/runs/md`);
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  const text = byId(page, "step-text");
+  await text.locator("h4", { hasText: "Tides" }).waitFor();
+  const box = await text.boundingBox();
+  await page.evaluate(() => {
+    document.querySelector('[data-testid="step-text"] h4').marked = true;
+  });
+  for (const part of BODY) {
+    for (let at = 0; at < part.length; at += 9) {
+      await run.say("write", part.slice(at, at + 9));
+    }
+  }
+  await text.locator(".md-image").waitFor();
+  await run.end();
+  await ended(page);
+  assert.ok(await page.evaluate(() => document.querySelector('[data-testid="step-text"] h4').marked), "the same element");
+  assert.equal((await text.boundingBox()).height, box.height, "the box keeps its size");
+  for (const [what, count] of [["em", 1], ["strong", 1], ["ul li", 6], ["ol li", 2], ["td", 4], ["pre code", 1], ["blockquote", 1]]) {
+    assert.equal(await text.locator(what).count(), count, what);
+  }
+  const link = text.locator('a[href="https://example.org/tides"]');
+  assert.equal(await link.getAttribute("rel"), "noopener noreferrer");
+  assert.equal(await text.locator("img").count(), 0);
+  assert.deepEqual(asked.filter((url) => url.includes("example.org")), [], "nothing is loaded from elsewhere");
+  assert.deepEqual(page.problems, []);
+});
+
+test("a reader who scrolls up stays there while text comes, and a button leads back to the end", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const run = await produce(server, "follow", ["write"]);
+  await run.start("write");
+  await run.say("write", "A paragraph of some words.\n\n".repeat(40));
+  const page = await openPage(browser, `${server.url}/#/runs/follow`);
+  const text = byId(page, "step-text");
+  const place = () => text.evaluate((area) => ({ top: area.scrollTop, left: area.scrollHeight - area.clientHeight - area.scrollTop }));
+  await until("the end to be followed", async () => (await place()).top > 0 && (await place()).left < 10);
+  await text.hover();
+  await page.mouse.wheel(0, -400);
+  const follow = page.getByRole("button", { name: "Follow the end" }).first();
+  await follow.waitFor();
+  const held = (await place()).top;
+  await run.say("write", "\n\n## More\n\nand more.\n".repeat(20));
+  await text.locator("h4").nth(19).waitFor({ state: "attached" });
+  assert.equal((await place()).top, held);
+  await follow.click();
+  await until("the end again", async () => (await place()).left < 10);
+  await run.say("write", "\n\nThe last words.");
+  await text.getByText("The last words.").waitFor();
+  await until("the end still", async () => (await place()).left < 10);
+});
+
+test("a text is switched to plain and back, remembered, and copied as it was written", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const run = await produce(server, "plain", ["write"]);
+  await run.start("write");
+  await run.say("write", HEAD + BODY.join(""));
+  const page = await openPage(browser, `${server.url}/#/runs/plain`, { permissions: ["clipboard-read", "clipboard-write"] });
+  const text = byId(page, "step-text");
+  await text.locator("h4").waitFor();
+  await page.getByRole("button", { name: "Plain" }).click();
+  await text.getByText("# Tides").waitFor();
+  assert.equal(await text.locator("h4").count(), 0);
+  await run.say("write", "\nand **on**");
+  await text.getByText("and **on**").waitFor();
+  await page.reload();
+  await text.getByText("# Tides").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Plain" }).getAttribute("aria-pressed"), "true");
+  await page.getByRole("button", { name: "Markdown" }).click();
+  await text.locator("strong", { hasText: "on" }).waitFor();
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.locator(".text-head").getByRole("button", { name: "Copy" }).click();
+  await until("the text on the clipboard", async () => (await copied()) === `${HEAD}${BODY.join("")}\nand **on**`);
+  await text.getByRole("button", { name: "Copy the code" }).click();
+  await until("the code on the clipboard", async () => /^fn tide\(hours: f64\)[^`]+}\n$/.test(await copied()));
+  assert.deepEqual(page.problems, []);
+});
+
+for (const [width, colorScheme] of [
+  [360, "light"],
+  [1280, "dark"],
+]) {
+  test(`Markdown fits ${width} px, and axe finds nothing in the ${colorScheme} page`, async (t) => {
+    const server = await startServer(t);
+    const browser = await launch(t);
+    const long = "A step whose name takes more than a line";
+    const run = await produce(server, "look", [{ id: "write", name: long }]);
+    await run.start("write");
+    await run.say("write", HEAD + BODY.join("") + "| a | b | c | d | e | f | g | h |\n|-|-|-|-|-|-|-|-|\n|" + "1234567|".repeat(8) + "\n");
+    await run.send({
+      event_type: "step_error",
+      step_id: "write",
+      data: { error: { category: "unknown", severity: "error", message: "no", recoverable: true }, will_continue: true },
+    });
+    await run.end();
+    const page = await openPage(browser, `${server.url}/#/runs/look`, { viewport: { width, height: 900 }, colorScheme });
+    await ended(page);
+    const text = byId(page, "step-text");
+    await text.locator("td").first().waitFor({ state: "attached" });
+    await text.evaluate((area) => (area.style.height = "60rem"));
+    assert.ok((await overflow(page)) <= 0);
+    const name = await page.locator(".step-name").boundingBox();
+    assert.ok(name.width > 140, `a name is not squeezed: ${name.width} px`);
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, `markdown-${width}`);
+  });
+}
