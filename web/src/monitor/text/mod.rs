@@ -46,13 +46,20 @@ enum Form {
 }
 
 impl Form {
-    /// As the reader chose last; else programs print, and everything else writes.
+    /// Programs print, and everything else writes.
     fn of(step: &StepView) -> Self {
-        match kept::read(KEPT).as_deref() {
-            Some("plain") => Self::Plain,
-            Some("markdown") => Self::Markdown,
-            _ if step.kind.as_deref() == Some("command") => Self::Plain,
+        match step.kind.as_deref() {
+            Some("command") => Self::Plain,
             _ => Self::Markdown,
+        }
+    }
+
+    /// What the reader chose last.
+    fn kept() -> Option<Self> {
+        match kept::read(KEPT)?.as_str() {
+            "plain" => Some(Self::Plain),
+            "markdown" => Some(Self::Markdown),
+            _ => None,
         }
     }
 
@@ -83,6 +90,12 @@ pub fn StreamedText(
     let late = Trigger::new();
     let dropped = step.memo(move |step| channel.of(step).1 > 0);
 
+    // before the first drawing
+    Effect::new(move |_| {
+        if let Some(kept) = Form::kept() {
+            set_form.set(kept);
+        }
+    });
     Effect::new(move |_| {
         late.track();
         let (Some(area), form) = (area.get(), form.get()) else {
