@@ -1,15 +1,18 @@
 //! The parsers of what comes from outside, as the fuzz targets call them. No part of the library's API.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stepcast_core::wire::sse::{Item, Reader};
 
+use crate::access::proof::Proof;
+use crate::api::announce::Described;
 pub use crate::api::incoming::Expected;
 pub use crate::api::lines::{Lines, TooLong};
 pub use crate::api::range::Part;
 use crate::api::range::part_of;
+use crate::executions::Announcement;
 use crate::llm::{Decoder, ProviderKind};
 use crate::pipeline::definition::Place;
 use crate::step::{Question, read_program};
@@ -60,4 +63,48 @@ pub fn range(range: &[u8], size: u64) -> Part {
         headers.insert(header::RANGE, range);
     }
     part_of(&headers, "\"tag\"", size)
+}
+
+/// The members of a body that announce an execution of a program elsewhere.
+pub fn announcement(mut body: Map<String, Value>, most: usize) -> Option<Announcement> {
+    let text = |key: &str| Some(body.get(key)?.as_str()?.to_owned());
+    let described = Described {
+        description: text("description"),
+        version: text("version"),
+        lease_ms: body.get("lease_ms").and_then(Value::as_u64),
+        steps: None,
+        paths: None,
+    };
+    let name = text("pipeline")?;
+    let input = body.get("input").and_then(Value::as_object).cloned();
+    let described = Described {
+        steps: body.remove("steps"),
+        paths: body.remove("paths"),
+        ..described
+    };
+    let input = input.unwrap_or_default();
+    described
+        .announcement(name, input, None, &HeaderMap::new(), most)
+        .ok()
+}
+
+/// What a request shows of who sends it: the word for the way, and what was shown.
+pub fn proof(uri: &str, headers: &[(&str, &str)]) -> Option<(&'static str, Vec<String>)> {
+    let mut request = Request::builder().uri(uri);
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        request = request.header(name, *value);
+    }
+    let (parts, ()) = request.body(()).ok()?.into_parts();
+    Some(match Proof::of(&parts) {
+        Proof::Nothing => ("nothing", Vec::new()),
+        Proof::Bearer(token) => ("bearer", vec![token.to_owned()]),
+        Proof::Ticket(ticket) => ("ticket", vec![ticket]),
+        Proof::Cookies(session, share) => {
+            let both = session.into_iter().chain(share);
+            ("cookies", both.map(str::to_owned).collect())
+        }
+        Proof::ForeignPage => ("foreign page", Vec::new()),
+        Proof::Unreadable => ("unreadable", Vec::new()),
+    })
 }

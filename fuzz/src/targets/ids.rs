@@ -1,6 +1,6 @@
 //! What stands in addresses and headers: cursors, filters, ranges.
 
-use stepcast::untrusted::{Part, Selection, range};
+use stepcast::untrusted::{Part, Selection, proof, range};
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Cursor, ExecutionId, MAX_ID_BYTES, Position};
 use stepcast_core::pace::Pace;
@@ -139,6 +139,72 @@ pub(super) const RANGE: Target = Target {
                 part.start() <= part.end() && *part.end() < size,
                 "{part:?} of {size}"
             );
+        }
+    },
+};
+
+/// Tokens, tickets and cookies: the address, then a line for each header.
+pub(super) const PROOF: Target = Target {
+    name: "proof",
+    largest: 8 << 10,
+    seeds: || {
+        texts(&[
+            "/?ticket=a%20b\nauthorization: Bearer t\nauthorization: Bearer u",
+            "/\nsec-websocket-protocol: stepcast.v1, stepcast.bearer.t\nhost: h",
+            "/\nhost: h:1\norigin: http://h:1\ncookie: a=b; stepcast_session=s; stepcast_share=t",
+            "/\nhost: h\norigin: null\nsec-fetch-site: same-origin\nupgrade: websocket\ncookie: stepcast_session=s",
+        ])
+    },
+    words: &[
+        "authorization: ",
+        "Bearer ",
+        "cookie: ",
+        "stepcast_session=",
+        "stepcast_share=",
+        "origin: ",
+        "host: ",
+        "http://",
+        "sec-fetch-site: ",
+        "none",
+        "\n",
+        "; ",
+        "stepcast.bearer.",
+        "ticket=",
+    ],
+    long: |size| {
+        vec![
+            format!("/\ncookie: {}", "a=b; ".repeat(size / 5)).into_bytes(),
+            format!("/\nsec-websocket-protocol: {}", "a, ".repeat(size / 3)).into_bytes(),
+        ]
+    },
+    check: |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return;
+        };
+        let mut lines = text.lines();
+        let uri = lines.next().unwrap_or_default();
+        let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+        let Some((way, shown)) = proof(uri, &headers) else {
+            return;
+        };
+        let header = |name: &str| {
+            let mut found = headers
+                .iter()
+                .filter(|(it, _)| it.eq_ignore_ascii_case(name));
+            found.next().map(|(_, value)| value.trim())
+        };
+        assert!(shown.iter().all(|it| !it.is_empty() || way != "cookies"));
+        if way == "cookies"
+            && let Some(origin) = header("origin")
+        {
+            // a page of another origin never brings its visitor's cookies along
+            let authority = origin.split_once("://").map(|(_, it)| it);
+            let target = uri.split_once("://").map(|(_, it)| it);
+            let own = header("host").or(target.and_then(|it| it.split(['/', '?']).next()));
+            assert_eq!(authority, own, "{text:?}");
+        }
+        if header("authorization").is_some() {
+            assert!(["bearer", "unreadable"].contains(&way), "{way}");
         }
     },
 };

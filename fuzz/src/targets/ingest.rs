@@ -1,6 +1,6 @@
 //! What producers elsewhere post.
 
-use stepcast::untrusted::{Expected, Lines, TooLong};
+use stepcast::untrusted::{Expected, Lines, TooLong, announcement};
 use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
 
@@ -135,3 +135,60 @@ fn read(bytes: &[u8], piece: usize, longest: usize) -> Read {
     read.extend(lines.last().map(|(number, line)| (number, line.to_vec())));
     (read, Ok(()))
 }
+
+/// The announcement of an execution.
+pub(super) const ANNOUNCE: Target = Target {
+    name: "announce",
+    largest: 16 << 10,
+    seeds: || {
+        let whole = r#"{"pipeline":"p","description":"d","version":"1","lease_ms":1000,"steps":["a",{"id":"b","name":"B","kind":"k"}],"paths":[{"from":"a","to":"b","condition":"c"}],"input":{"n":1}}"#;
+        vec![whole.as_bytes().to_vec()]
+    },
+    words: &[
+        "\"pipeline\":",
+        "\"steps\":",
+        "\"paths\":",
+        "\"input\":",
+        "\"id\":",
+        "\"from\":",
+        "\"to\":",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "null",
+        "\"\"",
+    ],
+    long: |size| {
+        let steps: Vec<String> = (0..size / 8).map(|n| format!("\"{n:05}\"")).collect();
+        vec![
+            format!("{{\"pipeline\":\"p\",\"steps\":[{}]}}", steps.join(",")).into_bytes(),
+            format!(
+                "{{\"pipeline\":\"p\",\"steps\":[{}0]}}",
+                "0,".repeat(size / 2)
+            )
+            .into_bytes(),
+            format!("{{\"pipeline\":\"{}\"}}", "p".repeat(size)).into_bytes(),
+        ]
+    },
+    check: |bytes| {
+        let Ok(body) = serde_json::from_slice(bytes) else {
+            return;
+        };
+        let Some(announced) = announcement(body, 8 << 10) else {
+            return;
+        };
+        assert!((1..=200).contains(&announced.name.len()));
+        let size = announced.pipeline.to_string().len() + announced.input.to_string().len();
+        assert!(size <= 8 << 10, "{size} bytes");
+        let steps = announced.pipeline.get("steps");
+        let steps = steps.and_then(serde_json::Value::as_array);
+        for step in steps.into_iter().flatten() {
+            assert!(
+                step["id"].as_str().is_some_and(|id| !id.is_empty()),
+                "{step}"
+            );
+        }
+    },
+};

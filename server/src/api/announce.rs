@@ -14,12 +14,12 @@ use crate::executions::Announcement;
 
 /// The parts of `POST /api/executions` that belong to the mode `external`.
 #[derive(Debug, Default)]
-pub(super) struct Described {
-    pub(super) description: Option<String>,
-    pub(super) version: Option<String>,
-    pub(super) steps: Option<Value>,
-    pub(super) paths: Option<Value>,
-    pub(super) lease_ms: Option<u64>,
+pub(crate) struct Described {
+    pub(crate) description: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) steps: Option<Value>,
+    pub(crate) paths: Option<Value>,
+    pub(crate) lease_ms: Option<u64>,
 }
 
 impl Described {
@@ -40,7 +40,7 @@ impl Described {
     }
 
     /// Checks it, and puts the pipeline into the form of `pipeline_start`.
-    pub(super) fn announcement(
+    pub(crate) fn announcement(
         self,
         name: String,
         input: Map<String, Value>,

@@ -1,6 +1,6 @@
 //! The HTTP API: handlers take a request apart, call [`crate::executions::Executions`], and put an answer together.
 
-mod announce;
+pub(crate) mod announce;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
 pub(crate) mod body;
