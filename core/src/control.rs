@@ -2,12 +2,15 @@
 //!
 //! A frame with the key `control` is never part of the log and never moves a cursor.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::id::{Epoch, ExecutionId, Seq};
 
 /// Why events are missing.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GapReason {
@@ -21,7 +24,8 @@ pub enum GapReason {
 }
 
 /// Why an execution ended. Honest in every case: see rule 6 of the contract.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndReason {
@@ -38,7 +42,6 @@ pub enum EndReason {
     /// The program that posted the events fell silent past its lease.
     ProducerLost,
     /// It has ended; how, the reader was not told or does not know the word for. A server never sends this.
-    #[serde(other)]
     Unknown,
 }
 
@@ -68,12 +71,53 @@ impl EndReason {
         .find(|known| Some(known.as_str()) == reason)
         .unwrap_or(Self::Failed)
     }
+
+    /// The reason of this name; a name of a later version is [`EndReason::Unknown`].
+    fn of_name(name: &str) -> Self {
+        [
+            Self::Complete,
+            Self::Failed,
+            Self::Cancelled,
+            Self::Interrupted,
+            Self::Timeout,
+            Self::ProducerLost,
+        ]
+        .into_iter()
+        .find(|known| known.as_str() == name)
+        .unwrap_or(Self::Unknown)
+    }
+}
+
+impl<'de> Deserialize<'de> for EndReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::of_name(&String::deserialize(deserializer)?))
+    }
+}
+
+impl GapReason {
+    fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "retention" => Some(Self::Retention),
+            "epoch" => Some(Self::Epoch),
+            "transport" => Some(Self::Transport),
+            _ => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for GapReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::of_name(&name)
+            .ok_or_else(|| D::Error::unknown_variant(&name, &["retention", "epoch", "transport"]))
+    }
 }
 
 /// What the server says about a stream.
 ///
 /// `execution_id` names the stream; each frame carries it, so that many streams share one connection.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(tag = "control", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlFrame {
@@ -103,7 +147,8 @@ pub enum ControlFrame {
         /// Why.
         reason: GapReason,
         /// With [`GapReason::Epoch`]: the log's new incarnation.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "types", ts(optional))]
         epoch: Option<Epoch>,
     },
     /// The execution has ended, everything of it has been sent, and nothing follows.
@@ -127,11 +172,79 @@ pub enum ControlFrame {
     /// A subscription was refused, or a frame not understood.
     Error {
         /// Which stream, where one is meant.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "types", ts(optional))]
         execution_id: Option<ExecutionId>,
         /// The HTTP status that the same request would get.
         status: u16,
         /// What is wrong, and what to do.
         message: String,
     },
+}
+
+impl ControlFrame {
+    const NAMES: &'static [&'static str] =
+        &["hello", "gap", "closed", "ping", "pong", "goaway", "error"];
+
+    /// Reads a frame; none where this build does not know its name, or a field of it is not as it should be.
+    ///
+    /// By hand: what a derive makes of a tagged enum is a tenth of the headless client.
+    pub(crate) fn read(frame: &Value) -> Option<Self> {
+        let number = |name: &str| frame.get(name).and_then(Value::as_u64);
+        let text = |name: &str| frame.get(name).and_then(Value::as_str);
+        let stream = || text("execution_id").and_then(|id| id.parse().ok());
+        // what may be left out may not be of another kind
+        let absent = |name: &str| frame.get(name).is_none_or(Value::is_null);
+        Some(match text("control")? {
+            "hello" => Self::Hello {
+                execution_id: stream()?,
+                epoch: number("epoch")?,
+                earliest: number("earliest")?,
+                last_seq: number("last_seq")?,
+                heartbeat_ms: number("heartbeat_ms")?,
+                retry_ms: number("retry_ms")?,
+            },
+            "gap" => Self::Gap {
+                execution_id: stream()?,
+                from: number("from")?,
+                to: number("to")?,
+                reason: GapReason::of_name(text("reason")?)?,
+                epoch: match number("epoch") {
+                    None if !absent("epoch") => return None,
+                    epoch => epoch,
+                },
+            },
+            "closed" => Self::Closed {
+                execution_id: stream()?,
+                last_seq: number("last_seq")?,
+                reason: EndReason::of_name(text("reason")?),
+            },
+            "ping" => Self::Ping {},
+            "pong" => Self::Pong {},
+            "goaway" => Self::Goaway {
+                retry_ms: number("retry_ms")?,
+            },
+            "error" => Self::Error {
+                execution_id: match stream() {
+                    None if !absent("execution_id") => return None,
+                    stream => stream,
+                },
+                status: number("status")?.try_into().ok()?,
+                message: text("message")?.to_owned(),
+            },
+            _ => return None,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ControlFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let frame = Value::deserialize(deserializer)?;
+        Self::read(&frame).ok_or_else(|| match frame.get("control").and_then(Value::as_str) {
+            Some(name) if Self::NAMES.contains(&name) => D::Error::custom(format!(
+                "a field of the frame {name} is missing, or not what it should be"
+            )),
+            name => D::Error::unknown_variant(name.unwrap_or_default(), Self::NAMES),
+        })
+    }
 }

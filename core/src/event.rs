@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as DeError, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::id::{ExecutionId, Seq, StepId};
@@ -10,6 +11,7 @@ use crate::time::Timestamp;
 
 /// What happened. A type this build does not know is kept as it came.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum EventType {
     /// The execution begins; `data` describes the pipeline and holds the input.
@@ -31,7 +33,8 @@ pub enum EventType {
     /// The execution can be resumed from here.
     CheckpointSaved,
     /// A type of a later version.
-    Unknown(String),
+    #[cfg_attr(feature = "types", ts(untagged))]
+    Unknown(#[cfg_attr(feature = "types", ts(type = "string & {}"))] String),
 }
 
 impl EventType {
@@ -92,7 +95,7 @@ impl Serialize for EventType {
 }
 
 impl<'de> Deserialize<'de> for EventType {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::from(String::deserialize(deserializer)?.as_str()))
     }
 }
@@ -100,26 +103,164 @@ impl<'de> Deserialize<'de> for EventType {
 /// One event of one execution.
 ///
 /// Fields that this build does not know are kept in `extra` and written again.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct StreamEvent {
     /// What happened.
     pub event_type: EventType,
     /// To which execution.
     pub execution_id: ExecutionId,
     /// In which step; none for what concerns the whole execution.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(optional))]
     pub step_id: Option<StepId>,
     /// The place in the execution: 1, 2, 3 … without a hole.
     pub seq: Seq,
     /// When, by the server's clock.
     pub timestamp: Timestamp,
     /// What, in the shape that `docs/protocol.md` gives for the type.
-    #[serde(default)]
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub data: Value,
     /// What the author of the pipeline or the step attached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "types", ts(type = "any", optional))]
     pub metadata: Option<Value>,
     /// Fields of a later version.
     #[serde(flatten)]
+    #[cfg_attr(feature = "types", ts(skip))]
     pub extra: Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for StreamEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Fields::deserialize(deserializer)?
+            .event()
+            .map_err(D::Error::custom)
+    }
+}
+
+/// The fields of an event, as they stand there. What a derive makes of a flattened rest keeps every field twice on the
+/// way, and every event of every page goes this way.
+#[derive(Default)]
+pub(crate) struct Fields {
+    event_type: Option<Value>,
+    execution_id: Option<Value>,
+    step_id: Option<Value>,
+    seq: Option<Value>,
+    timestamp: Option<Value>,
+    data: Option<Value>,
+    metadata: Option<Value>,
+    extra: Map<String, Value>,
+}
+
+impl Fields {
+    /// A field that no event has.
+    pub(crate) fn other(&self, name: &str) -> Option<&Value> {
+        self.extra.get(name)
+    }
+
+    /// The event, or what it lacks.
+    pub(crate) fn event(self) -> Result<StreamEvent, String> {
+        let present = |value: Option<Value>| value.filter(|value| !value.is_null());
+        Ok(StreamEvent {
+            event_type: text("event_type", self.event_type)?.as_str().into(),
+            execution_id: text("execution_id", self.execution_id)?
+                .parse()
+                .map_err(|error| format!("execution_id: {error}"))?,
+            step_id: match present(self.step_id) {
+                Some(id) => Some(text("step_id", Some(id))?.into()),
+                None => None,
+            },
+            seq: self
+                .seq
+                .and_then(|seq| seq.as_u64())
+                .ok_or("seq is a whole number")?,
+            timestamp: text("timestamp", self.timestamp)?.into(),
+            data: self.data.unwrap_or_default(),
+            metadata: present(self.metadata),
+            extra: self.extra,
+        })
+    }
+}
+
+fn text(name: &str, value: Option<Value>) -> Result<String, String> {
+    match value {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) | None => Err(format!("{name} is a text")),
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an event")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+                let mut fields = Fields::default();
+                while let Some(name) = map.next_key::<Name>()? {
+                    let place = match name {
+                        Name::EventType => &mut fields.event_type,
+                        Name::ExecutionId => &mut fields.execution_id,
+                        Name::StepId => &mut fields.step_id,
+                        Name::Seq => &mut fields.seq,
+                        Name::Timestamp => &mut fields.timestamp,
+                        Name::Data => &mut fields.data,
+                        Name::Metadata => &mut fields.metadata,
+                        Name::Other(name) => {
+                            fields.extra.insert(name, map.next_value()?);
+                            continue;
+                        }
+                    };
+                    if place.replace(map.next_value()?).is_some() {
+                        return Err(M::Error::custom("a field of an event stands there twice"));
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+enum Name {
+    EventType,
+    ExecutionId,
+    StepId,
+    Seq,
+    Timestamp,
+    Data,
+    Metadata,
+    Other(String),
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+
+            fn visit_str<E: DeError>(self, name: &str) -> Result<Name, E> {
+                Ok(match name {
+                    "event_type" => Name::EventType,
+                    "execution_id" => Name::ExecutionId,
+                    "step_id" => Name::StepId,
+                    "seq" => Name::Seq,
+                    "timestamp" => Name::Timestamp,
+                    "data" => Name::Data,
+                    "metadata" => Name::Metadata,
+                    other => Name::Other(other.to_owned()),
+                })
+            }
+        }
+        deserializer.deserialize_str(Reader)
+    }
 }

@@ -29,6 +29,7 @@ pub const MAX_ID_BYTES: usize = 128;
 
 /// One run of one pipeline: 1 to 128 bytes of `A-Z a-z 0-9 . _ : -`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(transparent)]
 pub struct ExecutionId(String);
 
@@ -75,6 +76,7 @@ impl fmt::Display for ExecutionId {
 
 /// A step of a pipeline, by the name that the pipeline's author gave it: any text.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(transparent)]
 pub struct StepId(String);
 

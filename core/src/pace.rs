@@ -44,7 +44,17 @@ impl FromStr for Pace {
 
 impl fmt::Display for Pace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (f64::from(self.0) / f64::from(WHOLE)).fmt(f)
+        // whole numbers only: what writes a fraction is two per cent of the headless client
+        let (times, thousandths) = (self.0 / WHOLE, self.0 % WHOLE);
+        let (mut digits, mut places) = (thousandths, 3);
+        while digits > 0 && digits % 10 == 0 {
+            digits /= 10;
+            places -= 1;
+        }
+        match digits {
+            0 => write!(f, "{times}"),
+            digits => write!(f, "{times}.{digits:0places$}"),
+        }
     }
 }
 

@@ -50,6 +50,7 @@ impl Add<Duration> for Time {
 ///
 /// Kept as the text that travelled: an event's bytes are the same everywhere.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(transparent)]
 pub struct Timestamp(String);
 

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize as _;
-use serde_json::Value;
-
 use super::{Dial, Generation, Transport};
 use crate::control::{ControlFrame, EndReason, GapReason};
-use crate::event::StreamEvent;
+use crate::event::{Fields, StreamEvent};
 use crate::id::{Cursor, Epoch, ExecutionId, Position, Seq};
 use crate::time::Time;
 use crate::wire::frame::ServerFrame;
@@ -190,7 +187,7 @@ fn heard(control: ControlFrame, stream: &ExecutionId) -> Option<Heard> {
 
 /// A page in the words of a connection: hello, gap, events, end.
 fn page(text: &str, stream: &ExecutionId) -> Vec<Heard> {
-    let page: Page<Value> = match serde_json::from_str(text) {
+    let page: Page<Fields> = match serde_json::from_str(text) {
         Ok(page) => page,
         Err(_) => return vec![Heard::Unreadable],
     };
@@ -209,8 +206,8 @@ fn page(text: &str, stream: &ExecutionId) -> Vec<Heard> {
         reason: gap.reason,
         epoch: gap.epoch,
     }));
-    all.extend(page.events.iter().map(|event| {
-        StreamEvent::deserialize(event).map_or(Heard::Corrupt, |event| {
+    all.extend(page.events.into_iter().map(|fields| {
+        fields.event().map_or(Heard::Corrupt, |event| {
             Heard::Event(Box::new(event), Some(page.epoch))
         })
     }));

@@ -7,6 +7,7 @@ use super::read::{count_of, is_set, list_of, text_of, value_of};
 
 /// A form, as the server has brought it into shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct FormView {
     /// Its title.
     pub title: Option<String>,
@@ -18,6 +19,7 @@ pub struct FormView {
 
 /// One field of a form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct FieldView {
     /// Its name: the answer has it as a key.
     pub name: String,
@@ -35,10 +37,13 @@ pub struct FieldView {
     /// How many lines to show.
     pub rows: Option<u64>,
     /// The least it takes.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub min: Option<Value>,
     /// The most it takes.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub max: Option<Value>,
     /// What it holds at first.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub default: Option<Value>,
     /// What it is for.
     pub description: Option<String>,
@@ -46,6 +51,7 @@ pub struct FieldView {
 
 /// What a field takes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FieldKind {
@@ -78,8 +84,10 @@ pub enum FieldKind {
 
 /// Something to choose.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct OptionView {
     /// What the answer has of it.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub value: Value,
     /// What to call it.
     pub label: String,

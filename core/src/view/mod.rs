@@ -43,6 +43,7 @@ use crate::id::{ExecutionId, Seq, StepId};
 
 /// What is known of one execution.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct RunView {
     /// Which execution; none before the first event.
     pub execution_id: Option<ExecutionId>,
@@ -61,8 +62,10 @@ pub struct RunView {
     /// The error it ended with.
     pub error: Option<ErrorView>,
     /// What it was given.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub input: Option<Value>,
     /// What it gave.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub output: Option<Value>,
     /// Milliseconds since 1970.
     pub started_at: Option<u64>,
@@ -109,6 +112,7 @@ pub struct RunView {
 
 /// A hole in what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct GapView {
     /// The first missing event.
     pub from: Seq,

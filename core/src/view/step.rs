@@ -17,6 +17,7 @@ use crate::id::Seq;
 
 /// What is known of one step; of its newest iteration, where nothing else is said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct StepView {
     /// Its id.
     pub id: String,
@@ -43,6 +44,7 @@ pub struct StepView {
     /// What it says it is doing.
     pub message: Option<String>,
     /// What it said last in a form of its own (`custom`).
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub custom: Option<Value>,
     /// The end of the text streamed by it, newest attempt: at most
     /// [`MAX_TEXT_BYTES`](super::MAX_TEXT_BYTES).
@@ -74,6 +76,7 @@ pub struct StepView {
     /// Log lines dropped in front of `logs`.
     pub logs_dropped: u64,
     /// What it gave.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub output: Option<Value>,
     /// The event that holds the output; with no `output` here, that event is missing.
     pub output_seq: Option<Seq>,

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// A wait of a step for a person.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct WaitView {
     /// Its id, unique in the execution.
     pub wait_id: String,
@@ -22,6 +23,7 @@ pub struct WaitView {
     /// What is to be filled in.
     pub form: FormView,
     /// What the person is to know.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub context: Option<Value>,
     /// Who is asked; anybody where the list is empty.
     pub assigned_users: Vec<String>,
@@ -30,10 +32,12 @@ pub struct WaitView {
     /// When it is over without an answer, in milliseconds since 1970.
     pub expires_at: Option<u64>,
     /// The answer that it then has; without one the step fails.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub default: Option<Value>,
     /// Milliseconds since 1970.
     pub asked_at: Option<u64>,
     /// What was answered.
+    #[cfg_attr(feature = "types", ts(type = "any"))]
     pub answer: Option<Value>,
     /// By whom, where they said so.
     pub by: Option<String>,
@@ -45,6 +49,7 @@ pub struct WaitView {
 
 /// Where a wait stands.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WaitState {

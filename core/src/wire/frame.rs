@@ -1,11 +1,12 @@
 //! JSON frames: what travels in one WebSocket text message.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::control::ControlFrame;
-use crate::event::StreamEvent;
+use crate::event::{Fields, StreamEvent};
 use crate::filter::Filter;
 use crate::id::{ExecutionId, Position};
 
@@ -31,16 +32,19 @@ impl ServerFrame {
     /// # Errors
     /// Where the text is not JSON, or an event without the fields that every event has.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
-        #[derive(Deserialize)]
-        struct Probe {
-            control: Option<String>,
+        let fields: Fields = serde_json::from_str(text)?;
+        match fields.other("control") {
+            None | Some(Value::Null) => {
+                let event = fields.event().map_err(serde_json::Error::custom)?;
+                Ok(Self::Event(Box::new(event)))
+            }
+            Some(Value::String(_)) => {
+                let value: Value = serde_json::from_str(text)?;
+                let known = ControlFrame::read(&value);
+                Ok(known.map_or(Self::UnknownControl(value), Self::Control))
+            }
+            Some(_) => Err(serde_json::Error::custom("control is a text").into()),
         }
-        if serde_json::from_str::<Probe>(text)?.control.is_none() {
-            return Ok(Self::Event(serde_json::from_str(text)?));
-        }
-        // an object, and no array with the same members
-        let value = Value::Object(serde_json::from_str(text)?);
-        Ok(ControlFrame::deserialize(&value).map_or(Self::UnknownControl(value), Self::Control))
     }
 }
 
