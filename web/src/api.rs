@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gloo_net::http::{Request, Response};
+use gloo_net::http::{Request, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -90,8 +90,31 @@ pub struct Beginning {
     pub whole: bool,
 }
 
+/// Whom to ask, and what to show there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Server {
+    /// The origin; the page's own where it is empty.
+    pub(crate) base: String,
+    /// A token, where the page's cookie is not who asks.
+    pub(crate) token: Option<String>,
+}
+
+impl Server {
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.header("authorization", &format!("Bearer {token}")),
+            None => request,
+        }
+    }
+}
+
 /// Answers a wait of a run.
-pub(crate) async fn answer(base: &str, id: &ExecutionId, answer: &Answer) -> Result<(), ApiError> {
+pub(crate) async fn answer(
+    server: &Server,
+    id: &ExecutionId,
+    answer: &Answer,
+) -> Result<(), ApiError> {
+    let base = &server.base;
     let wait = escaped(&answer.wait_id);
     let url = format!("{base}/api/executions/{id}/waits/{wait}/answer");
     let mut body = json!({"answer": answer.answer});
@@ -100,7 +123,8 @@ pub(crate) async fn answer(base: &str, id: &ExecutionId, answer: &Answer) -> Res
     {
         body.insert("by".to_owned(), answer.by.as_str().into());
     }
-    let request = Request::post(&url)
+    let request = server
+        .signed(Request::post(&url))
         .json(&body)
         .map_err(|error| ApiError::Unreadable(error.to_string()))?;
     let response = accept(request.send().await).await?;
@@ -109,7 +133,7 @@ pub(crate) async fn answer(base: &str, id: &ExecutionId, answer: &Answer) -> Res
 }
 
 /// When the server calls each metric well. Metrics of a later version are passed over.
-pub(crate) async fn targets(base: &str) -> Result<Targets, ApiError> {
+pub(crate) async fn targets(server: &Server) -> Result<Targets, ApiError> {
     #[derive(Deserialize)]
     struct Answer {
         metrics: Vec<Definition>,
@@ -119,8 +143,8 @@ pub(crate) async fn targets(base: &str) -> Result<Targets, ApiError> {
         metric: String,
         target: Option<Target>,
     }
-    let url = format!("{base}/api/metrics/definitions");
-    let answer: Answer = read(Request::get(&url).send().await).await?;
+    let url = format!("{}/api/metrics/definitions", server.base);
+    let answer: Answer = read(server.signed(Request::get(&url)).send().await).await?;
     let mut targets = Targets::default();
     for told in answer.metrics {
         let mut known = Metric::ALL.into_iter();
@@ -132,9 +156,14 @@ pub(crate) async fn targets(base: &str) -> Result<Targets, ApiError> {
 }
 
 /// Reads the beginning of a file that a run made: at most `most` bytes.
-pub(crate) async fn beginning(url: &str, most: usize) -> Result<Beginning, ApiError> {
+pub(crate) async fn beginning(
+    server: &Server,
+    url: &str,
+    most: usize,
+) -> Result<Beginning, ApiError> {
     let range = format!("bytes=0-{}", most.saturating_sub(1));
-    let response = accept(Request::get(url).header("range", &range).send().await).await?;
+    let response = server.signed(Request::get(url)).header("range", &range);
+    let response = accept(response.send().await).await?;
     // `bytes 0-99/12345`; without one it is all of the file, whatever was asked for
     let total = response.headers().get("content-range");
     let total = total.and_then(|range| range.rsplit('/').next()?.parse::<usize>().ok());

@@ -30,6 +30,7 @@ impl Driver {
             base,
             token: RefCell::default(),
             sink: Box::new(sink),
+            drained: RefCell::default(),
             client: RefCell::new(Client::new(config)),
             queue: RefCell::default(),
             draining: Cell::new(false),
@@ -37,6 +38,11 @@ impl Driver {
             timer: RefCell::default(),
             listeners: RefCell::default(),
         }))
+    }
+
+    /// Calls `drained` whenever everything that one message said was told to the sink.
+    pub fn on_drained(&self, drained: impl Fn() + 'static) {
+        self.0.drained.replace(Some(Rc::new(drained)));
     }
 
     /// Begins.
@@ -83,6 +89,7 @@ struct Shell {
     /// What the next connection shows, on a server with accounts.
     token: RefCell<Option<String>>,
     sink: Box<dyn Fn(Notice)>,
+    drained: RefCell<Option<Rc<dyn Fn()>>>,
     client: RefCell<Client>,
     /// Outputs not yet carried out. The sink may call back into the driver: what that gives goes to the end.
     queue: RefCell<VecDeque<Output>>,
@@ -119,6 +126,10 @@ impl Shell {
             self.carry_out(output);
         }
         self.draining.set(false);
+        let drained = self.drained.borrow().clone();
+        if let Some(drained) = drained {
+            drained();
+        }
     }
 
     fn carry_out(&self, output: Output) {

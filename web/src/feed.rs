@@ -8,49 +8,65 @@ use std::time::Duration;
 use stepcast_core::client::Config;
 use stepcast_core::id::ExecutionId;
 
-use crate::api::{self, Answer};
+use crate::api::{self, Answer, Server};
 use crate::clock::{self, Frame, Timer};
-use crate::driver::Driver;
+use crate::driver::{Driver, Notice};
 use crate::store::{Now, Preview, Reply, Store};
 
 /// Follows one execution into a store. Dropping it hangs up; what the store holds stays.
 pub struct Feed {
     store: Store,
-    base: String,
+    server: RefCell<Server>,
     id: ExecutionId,
     driver: Driver,
     _beat: Rc<Beat>,
 }
 
 impl Feed {
-    /// Starts to follow.
-    pub fn start(store: Store, config: Config, base: String) -> Self {
+    /// Starts to follow. `token` is shown to a server with accounts; `heard` is called with each notice, before the
+    /// store has it.
+    pub fn start(
+        store: Store,
+        config: Config,
+        base: String,
+        token: Option<String>,
+        heard: impl Fn(&Notice) + 'static,
+    ) -> Self {
         let pending = Rc::new(Pending::default());
         let (id, address) = (config.execution_id.clone(), base.clone());
         let driver = Driver::new(config, address, move |notice| {
+            heard(&notice);
             store.take(notice, clock::unix_millis());
             pending.schedule(store);
         });
+        driver.show(token.clone());
         let beat = Rc::new(Beat {
             store,
             timer: RefCell::default(),
         });
         beat.tick();
         driver.start();
-        let address = base.clone();
+        let server = Server { base, token };
+        let asked = server.clone();
         leptos::task::spawn_local(async move {
             // who may not ask, and who asks a server of an earlier version, sees the usual ones
-            if let Ok(targets) = api::targets(&address).await {
+            if let Ok(targets) = api::targets(&asked).await {
                 store.set_targets(targets);
             }
         });
         Self {
             store,
-            base,
+            server: RefCell::new(server),
             id,
             driver,
             _beat: beat,
         }
+    }
+
+    /// Shows this token from the next connection and the next call on.
+    pub fn show(&self, token: Option<String>) {
+        self.driver.show(token.clone());
+        self.server.borrow_mut().token = token;
     }
 
     /// Sends an answer, unless one is on its way already. What came of it is in the store; that it is taken,
@@ -60,9 +76,9 @@ impl Feed {
         if !store.begin_reply(&answer.wait_id) {
             return;
         }
-        let (base, id) = (self.base.clone(), self.id.clone());
+        let (server, id) = (self.server.borrow().clone(), self.id.clone());
         leptos::task::spawn_local(async move {
-            let reply = match api::answer(&base, &id, &answer).await {
+            let reply = match api::answer(&server, &id, &answer).await {
                 Ok(()) => Reply::Taken,
                 Err(error) => Reply::Refused(error),
             };
@@ -76,9 +92,10 @@ impl Feed {
         if !store.begin_preview(&sha256) {
             return;
         }
-        let url = api::files(&self.base, &self.id) + &sha256;
+        let server = self.server.borrow().clone();
+        let url = api::files(&server.base, &self.id) + &sha256;
         leptos::task::spawn_local(async move {
-            let preview = match api::beginning(&url, PREVIEW_BYTES).await {
+            let preview = match api::beginning(&server, &url, PREVIEW_BYTES).await {
                 Ok(beginning) => Preview::Read(beginning),
                 Err(error) => Preview::Failed(error),
             };

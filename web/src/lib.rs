@@ -11,8 +11,9 @@
 pub mod clock;
 pub mod driver;
 // the package's exports; in the dashboard they would be a tenth of it for nobody
-#[cfg(not(feature = "monitor"))]
+#[cfg(any(feature = "element", not(feature = "monitor")))]
 pub mod js;
+pub mod summary;
 pub mod transport;
 
 #[cfg(feature = "monitor")]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use leptos::html::Article;
 use leptos::prelude::*;
 use stepcast_core::client::State;
 use stepcast_core::event::{EventType, StreamEvent};
@@ -60,6 +61,7 @@ pub struct Store {
     targets: RwSignal<Option<Targets>>,
     replies: RwSignal<BTreeMap<String, Reply>>,
     previews: RwSignal<BTreeMap<String, Preview>>,
+    root: NodeRef<Article>,
 }
 
 impl Default for Store {
@@ -81,7 +83,13 @@ impl Store {
             targets: RwSignal::default(),
             replies: RwSignal::default(),
             previews: RwSignal::default(),
+            root: NodeRef::new(),
         }
+    }
+
+    /// The element that shows it, in whichever document or shadow root it is.
+    pub const fn root(self) -> NodeRef<Article> {
+        self.root
     }
 
     /// Takes what the driver says. Components hear of it with the next [`Store::flush`].

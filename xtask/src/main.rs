@@ -38,7 +38,7 @@ Commands:
             --seconds <N>     for all targets together; 600 where nothing is said
             --target <NAME>   only this one; may be given several times
   web     build the dashboard into dist/
-  npm     build the wasm of the npm package into web/npm/pkg/
+  npm     build the npm package into web/npm/dist/
   tools   install what the tests need into .tools/
 ";
 

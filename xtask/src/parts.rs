@@ -123,18 +123,13 @@ fn clippy(_: &mut Tally) -> Result<()> {
             .args(part)
             .args(["--all-targets", "--", "-D", "warnings"]))?;
     }
-    run(cargo().args([
-        "clippy",
-        "-p",
-        "stepcast-web",
-        "--lib",
-        "--no-default-features",
-        "--target",
-        WASM,
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    // the two programs of the npm package
+    for features in ["--no-default-features", "--features=element"] {
+        run(cargo()
+            .args(["clippy", "-p", "stepcast-web", "--lib", features])
+            .args(["--target", WASM, "--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn docs(_: &mut Tally) -> Result<()> {
@@ -253,8 +248,14 @@ fn web_tests(tally: &mut Tally) -> Result<()> {
 }
 
 fn npm_package(tally: &mut Tally) -> Result<()> {
-    npm::build()?;
-    node_tests(tally, "web/npm/test", &[])
+    npm::build_checked()?;
+    prepare_e2e()?;
+    tools::npm_ci("web/npm/examples")?;
+    node_tests(
+        tally,
+        "web/npm/test",
+        &[("STEPCAST_CHROME", tools::chrome()?)],
+    )
 }
 
 fn trunk(tally: &mut Tally) -> Result<()> {

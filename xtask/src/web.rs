@@ -5,6 +5,7 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -18,7 +19,7 @@ pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 /// Builds `dist/`; quick where nothing has changed.
 pub(crate) fn build() -> Result<()> {
     tools::wasm_target()?;
-    run(cargo()
+    run(small(&mut cargo())
         .args(["build", "-p", "stepcast-web", "--bin", "dashboard"])
         .args(["--target", WASM, "--profile", "wasm-release"]))?;
     let wasm = target().join(WASM).join("wasm-release/dashboard.wasm");
@@ -27,6 +28,15 @@ pub(crate) fn build() -> Result<()> {
     let page = page::replace_links(&html, |link| dist.replace(link))?;
     dist.add("index.html".into(), page.into_bytes());
     dist.write()
+}
+
+/// Has Leptos hide the types of views: it makes one code of what would be many, and a page a tenth smaller. Every
+/// program for the browser is built so, or each would build Leptos anew.
+pub(crate) fn small(cargo: &mut Command) -> &mut Command {
+    cargo.env(
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+        "--cfg erase_components",
+    )
 }
 
 /// The bindings of a wasm file, for a page that imports them as a module.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { StreamClient, StreamRefusedError } from "stepcast";
+import { StreamClient, StreamError, StreamRefusedError } from "stepcast";
 
 const ID = "run_1";
 
@@ -112,4 +112,106 @@ test("an aborted signal closes the client, and ends the loop", async (t) => {
   }
   assert.equal(client.state.kind, "stopped");
   assert.ok(events.length < LOG.length);
+});
+
+test("a reader that is behind holds the stream back, and loses nothing", async (t) => {
+  const { url, asked } = await serve(t);
+  const states = [];
+  const client = new StreamClient({
+    url,
+    executionId: ID,
+    transports: ["sse"],
+    highWaterMark: 2,
+    onState: (state) => states.push(state.kind),
+  });
+  const seqs = [];
+  for await (const one of client) {
+    seqs.push(one.seq);
+    if (one.seq === 1) {
+      // three events came with the first connection: two more than are taken
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.equal(client.state.kind, "paused");
+      assert.equal(client.cursor, "7.3");
+      assert.equal(asked.length, 1, "nothing is asked for meanwhile");
+    }
+  }
+  assert.deepEqual(seqs, [1, 2, 3, 4, 5, 6]);
+  assert.ok(states.includes("paused"), states.join(" "));
+  assert.equal(client.view().events, 6);
+});
+
+test("a loop that begins after the end, or after a refusal, does not wait for ever", async (t) => {
+  const { url } = await serve(t);
+  const client = new StreamClient({ url, executionId: ID, transports: ["sse"] });
+  await client.start();
+  for await (const view of client.views()) if (view.end) break;
+  while (client.state.kind !== "ended") await new Promise((resolve) => setTimeout(resolve, 10));
+  for await (const one of client) assert.fail(JSON.stringify(one));
+  const refused = new StreamClient({ url, executionId: "other", transports: ["sse"] });
+  const take = async () => {
+    for await (const one of refused) assert.fail(JSON.stringify(one));
+  };
+  await assert.rejects(take, StreamRefusedError);
+  await assert.rejects(take, StreamRefusedError);
+});
+
+test("snapshots of the view: the newest, the same until something has changed, told to who subscribes", async (t) => {
+  const { url } = await serve(t);
+  const client = new StreamClient({ url, executionId: ID, transports: ["sse"] });
+  assert.equal(client.view(), undefined);
+  let told = 0;
+  const unsubscribe = client.subscribe(() => (told += 1));
+  const seen = [];
+  for await (const view of client.views()) {
+    seen.push(view.last_seq);
+    assert.equal(client.view(), client.view());
+  }
+  unsubscribe();
+  assert.equal(seen.at(-1), 6);
+  assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
+  assert.ok(told > 0);
+  const { view } = client;
+  assert.equal(view().status, "completed");
+});
+
+test("without a view there is none", async (t) => {
+  const { url } = await serve(t);
+  const client = new StreamClient({ url, executionId: ID, transports: ["sse"], view: false });
+  let count = 0;
+  for await (const one of client) count += one.seq > 0;
+  assert.equal(count, LOG.length);
+  assert.equal(client.view(), undefined);
+});
+
+test("options that are not understood are errors with a code", async () => {
+  assert.throws(() => new StreamClient({}), (error) => error instanceof StreamError && error.code === "options");
+  const wrong = [{ executionId: "a b", url: "http://127.0.0.1:1" }, { executionId: "a", url: "http://127.0.0.1:1", transports: ["pigeon"] }, { executionId: "a" }];
+  for (const options of wrong) {
+    await assert.rejects(new StreamClient(options).start(), (error) => error instanceof StreamError && error.code === "options", JSON.stringify(options));
+  }
+});
+
+test("what a callback throws is told to the host, and the stream goes on", async (t) => {
+  const { url } = await serve(t);
+  const thrown = [];
+  const take = (error) => thrown.push(error.message);
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", take);
+  t.after(() => {
+    process.removeListener("uncaughtException", take);
+    for (const other of others) process.on("uncaughtException", other);
+  });
+  const client = new StreamClient({
+    url,
+    executionId: ID,
+    transports: ["sse"],
+    onEvent: ({ seq }) => {
+      if (seq === 2) throw new Error("mine");
+    },
+  });
+  let count = 0;
+  for await (const one of client) count += one.seq > 0;
+  assert.equal(count, LOG.length);
+  assert.deepEqual(thrown, ["mine"]);
 });

@@ -42,7 +42,7 @@ pub fn Connection(
         }
     });
     view! {
-        <div class="connection" data-testid="connection" data-state=kind>
+        <div class="connection" part="connection" data-testid="connection" data-state=kind>
             <span class="connection-mark" aria-hidden="true"></span>
             <span class="connection-words">{move || said.get().0}</span>
             <span class="connection-more">{move || said.get().1}</span>

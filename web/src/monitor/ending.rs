@@ -7,7 +7,7 @@ use stepcast_core::view::RunView;
 
 use super::error::ErrorNote;
 use super::glyph::{Glyph, run_status};
-use super::wait::go_to_question;
+use super::wait::go_to_question_in;
 use super::words;
 use crate::store::Store;
 
@@ -39,6 +39,11 @@ pub fn Standing(
             error.cloned()
         })
     });
+    let go_to_question = move |_| {
+        if let Some(root) = store.root().get_untracked() {
+            go_to_question_in(&root);
+        }
+    };
     view! {
         <section
             class="standing" aria-label="Where it stands" data-status=status
@@ -51,7 +56,7 @@ pub fn Standing(
             <p class="standing-more">
                 {move || told.with(|told| told.more.clone())} " "
                 {move || asks.get().then(|| view! {
-                    <button class="quiet" type="button" data-testid="go-to-question" on:click=move |_| go_to_question()>
+                    <button class="quiet" type="button" data-testid="go-to-question" on:click=go_to_question>
                         "Go to the question"
                     </button>
                 })}

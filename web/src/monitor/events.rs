@@ -47,7 +47,7 @@ pub fn Events(
         false => words::counted(total.get(), "event"),
     };
     view! {
-        <section class="events" aria-labelledby="events-title">
+        <section class="events" part="events" aria-labelledby="events-title">
             <div class="events-head">
                 <h2 id="events-title">"Events"</h2>
                 <span class="events-count" data-testid="event-count" data-count=move || total.get().to_string()>{count}</span>

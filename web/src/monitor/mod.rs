@@ -31,7 +31,7 @@ pub mod words;
 use leptos::prelude::*;
 use serde_json::Value;
 use stepcast_core::client::{Config, State, Transport};
-use stepcast_core::id::ExecutionId;
+use stepcast_core::id::{ExecutionId, Position};
 use stepcast_core::view::RunView;
 
 use self::actions::Actions;
@@ -43,8 +43,10 @@ use self::output::Output;
 use self::overview::Overview;
 use self::progress::Progress;
 use self::steps::Steps;
+use crate::driver::Notice;
 use crate::feed::Feed;
 use crate::store::Store;
+pub use crate::summary::Summary;
 use crate::{api, clock, transport};
 
 /// Shows one execution: its connection, progress, steps, text, outputs, errors, events and end.
@@ -66,8 +68,22 @@ pub fn StreamingPipelineMonitor(
     /// Called whenever the run's summary has changed, at most once a frame.
     #[prop(optional, into)]
     on_change: Option<Callback<Summary>>,
+    /// Where to begin; at the first event where it is left out.
+    #[prop(optional)]
+    after: Option<Position>,
+    /// What is shown to a server with accounts; a new one from the next connection on. In the server's own page its
+    /// cookie does this.
+    #[prop(optional, into)]
+    token: Option<Signal<Option<String>>>,
+    /// Called with each notice of the stream, in order, once: events, gaps, resets, states of the connection.
+    #[prop(optional, into)]
+    on_notice: Option<Callback<Notice>>,
+    /// A store to fill, for who reads it beside the monitor; one of its own where it is left out.
+    #[prop(optional)]
+    store: Option<Store>,
 ) -> impl IntoView {
-    let store = Store::new();
+    let store = store.unwrap_or_default();
+    let shown = move || token.and_then(|token| token.get());
     let feed = StoredValue::new_local(None::<Feed>);
     let earlier = format!(
         "{}/api/executions/{execution_id}/events?after=earliest&limit=1000",
@@ -79,8 +95,19 @@ pub fn StreamingPipelineMonitor(
         let mut config = Config::new(execution_id.clone());
         config.transports = transports.clone().unwrap_or_else(transport::available);
         config.seed = clock::seed();
+        config.after = after.unwrap_or_default();
         let base = base.clone().unwrap_or_else(transport::page_origin);
-        feed.set_value(Some(Feed::start(store, config, base)));
+        let heard = move |notice: &Notice| {
+            if let Some(on_notice) = on_notice {
+                on_notice.run(notice.clone());
+            }
+        };
+        let token = untrack(shown);
+        feed.set_value(Some(Feed::start(store, config, base, token, heard)));
+    });
+    Effect::new(move |_| {
+        let token = shown();
+        feed.with_value(|feed| feed.as_ref().map(|feed| feed.show(token)));
     });
     if let Some(on_change) = on_change {
         let summary = Memo::new(move |_| store.run(Summary::of));
@@ -137,8 +164,8 @@ pub fn MonitorView(
         store.run(|view| speak(view, connection))
     });
     view! {
-        <article class="monitor" aria-label="Run">
-            <header class="monitor-head">
+        <article class="monitor" part="monitor" aria-label="Run" node_ref=store.root()>
+            <header class="monitor-head" part="head">
                 <div class="monitor-title">
                     <h1>{name}</h1>
                     <code class="monitor-id">{move || known.get().then(|| id.clone())}</code>
@@ -146,16 +173,16 @@ pub fn MonitorView(
                 <Connection store on_retry/>
                 <p class="monitor-about">{about}</p>
             </header>
-            <div class="monitor-state">
+            <div class="monitor-state" part="state">
                 <Standing store/>
                 {on_cancel.map(|on_cancel| view! { <Cancel store on_cancel/> })}
                 <div class:gone=move || nothing.get()><Progress store/></div>
             </div>
             <Gaps store/>
-            <div class:gone=move || nothing.get()><Overview store/></div>
+            <div part="overview" class:gone=move || nothing.get()><Overview store/></div>
             <div class="monitor-main" class:gone=move || nothing.get()>
                 <Steps store actions/>
-                <div class="monitor-side">
+                <div class="monitor-side" part="side">
                     <Facts store/>
                     <Events store earlier/>
                 </div>
@@ -204,7 +231,7 @@ fn Facts(store: Store) -> impl IntoView {
         view! { <Output title value/> }
     };
     view! {
-        <section class="facts" aria-labelledby="facts-title">
+        <section class="facts" part="facts" aria-labelledby="facts-title">
             <h2 id="facts-title">"Run" <span class="facts-usage" data-testid="run-usage">{usage}</span></h2>
             {move || input.get().then(|| show("Input", |view| &view.input))}
             {move || output.get().then(|| show("Output", |view| &view.output))}
@@ -213,19 +240,6 @@ fn Facts(store: Store) -> impl IntoView {
             </Show>
         </section>
     }
-}
-
-/// What stands around the monitor may want to know of the run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Summary {
-    /// The pipeline's name, once it is known.
-    pub name: Option<String>,
-    /// Where it stands, by the name that the server's list uses: `running`, `completed`, `cancelled`, …
-    pub status: &'static str,
-    /// Whether it has ended.
-    pub ended: bool,
-    /// Whole percent.
-    pub percent: u32,
 }
 
 impl Summary {

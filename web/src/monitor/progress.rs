@@ -17,7 +17,7 @@ pub fn Progress(
     let counts = Memo::new(move |_| store.run(|view| view.counts()));
     let said = Memo::new(move |_| summary(&counts.get()));
     view! {
-        <section class="progress" aria-label="Progress">
+        <section class="progress" part="progress" aria-label="Progress">
             <div
                 class="tape" role="progressbar" aria-label="Overall progress" aria-valuemin="0" aria-valuemax="100"
                 aria-valuenow=move || percent.get().to_string()

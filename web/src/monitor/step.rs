@@ -43,7 +43,7 @@ pub fn StepItem(
         )
     });
     view! {
-        <li class="step" id=anchor(&step.id()) tabindex="-1" data-testid="step" data-step-id=step.id() data-status=status_name>
+        <li class="step" part="step" id=anchor(&step.id()) tabindex="-1" data-testid="step" data-step-id=step.id() data-status=status_name>
             <div class="step-mark"><Glyph status=status_name/></div>
             <div class="step-body">
                 <div class="step-head">

@@ -17,7 +17,7 @@ pub fn Steps(
 ) -> impl IntoView {
     let empty = Memo::new(move |_| store.run(|view| view.steps.is_empty()));
     view! {
-        <section class="steps" aria-labelledby="steps-title">
+        <section class="steps" part="steps" aria-labelledby="steps-title">
             <h2 id="steps-title">"Steps"</h2>
             <Show when=move || empty.get()>
                 <p class="empty">"No step has begun. They appear here the moment the run starts."</p>
@@ -37,8 +37,13 @@ pub(super) fn anchor(id: &str) -> String {
 }
 
 /// Brings a step into sight and gives it the focus.
-pub(super) fn go_to_step(id: &str) {
-    let found = document().get_element_by_id(&anchor(id));
+pub(super) fn go_to_step(store: Store, id: &str) {
+    let root = store.root().get_untracked().map(|it| it.get_root_node());
+    // a page may hold several monitors, each in a shadow root of its own
+    let found = match root.map(JsCast::dyn_into::<web_sys::ShadowRoot>) {
+        Some(Ok(shadow)) => shadow.get_element_by_id(&anchor(id)),
+        Some(Err(_)) | None => document().get_element_by_id(&anchor(id)),
+    };
     if let Some(step) = found.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok()) {
         step.scroll_into_view();
         // fails for no element that is in the page

@@ -187,9 +187,16 @@ fn in_a_line(fields: &[FieldView], answer: &Value) -> String {
     }
 }
 
-/// Leads to the first question that is open.
+/// Leads to the first question in the page that is open.
 pub(crate) fn go_to_question() {
-    let open = document().query_selector(".wait[data-state=\"pending\"]");
+    if let Some(page) = document().document_element() {
+        go_to_question_in(&page);
+    }
+}
+
+/// Leads to the first question in this element that is open.
+pub(super) fn go_to_question_in(within: &web_sys::Element) {
+    let open = within.query_selector(".wait[data-state=\"pending\"]");
     let Ok(Some(card)) = open else { return };
     card.scroll_into_view();
     let first = card.query_selector(":is(input, textarea, select, button):not(:disabled)");

@@ -174,7 +174,7 @@ impl Scene {
             .plan
             .with_untracked(|plan| plan.steps.get(number).cloned());
         if let Some(id) = id {
-            go_to_step(&id);
+            go_to_step(self.store, &id);
         }
     }
 

@@ -97,7 +97,7 @@ fn Row(step: Step, scale: Memo<Scale>) -> AnyView {
     let key = id.clone();
     view! {
         <li class="time-row" data-testid="time-row" data-id=key data-status=status_name data-begun=move || begun.get().to_string()>
-            <button type="button" class="time-name" on:click=move |_| go_to_step(&id)>
+            <button type="button" class="time-name" on:click=move |_| go_to_step(step.store(), &id)>
                 <Glyph status=status_name/>
                 <span class="time-words">{name}</span>
                 <span class="sr-only">{move || status.get().words()} " " {more}</span>
