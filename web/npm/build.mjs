@@ -14,8 +14,9 @@ const kept = path.join(process.env.STEPCAST_TARGET ?? path.join(here, "../../tar
 
 // The page's styles, for a shadow root: `:root` is the host, `body` the frame, and a window's width the host's.
 async function styles() {
-  const sheets = ["tokens", "page", "monitor", "graph", "metrics"].map((name) => `../style/${name}.css`);
-  let css = [...sheets, "src/host.css"].map((name) => readFileSync(path.join(here, name), "utf8")).join("\n");
+  const page = readFileSync(path.join(here, "../../index.html"), "utf8");
+  const sheets = [...page.matchAll(/rel="css" href="(.*?)"/g)].map(([, href]) => path.join(here, "../..", href));
+  let css = [...sheets, path.join(here, "src/host.css")].map((name) => readFileSync(name, "utf8")).join("\n");
   css = css
     .replace(/:root\[data-theme="[^"]*"\] \{[^}]*\}/g, "")
     .replace(/:root\b/g, ":host")
