@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { json, until } from "../support/api.js";
+import { json, startRun, until } from "../support/api.js";
 import { violations } from "../support/axe.js";
 import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { startServer } from "../support/server.js";
@@ -148,5 +148,148 @@ for (const [width, colorScheme] of [
     assert.ok(name.width > 140, `a name is not squeezed: ${name.width} px`);
     assert.deepEqual(await violations(page), []);
     await screenshot(page, `markdown-${width}`);
+  });
+}
+
+const program = (id, code) => ({ id, type: "command", config: { argv: ["node", "-e", code] } });
+const gives = (js) => `process.stdout.write(JSON.stringify({ output: ${js} }) + "\\n")`;
+const rows = "Array.from({ length: 90000 }, (_, n) => ({ id: n, name: 'row ' + (n * 7919 % 90001), note: 'x'.repeat(60), 'odd key': n % 3 ? null : [n] }))";
+
+const openStep = (page, id) => page.locator(`[data-step-id="${id}"]`);
+const fold = (within, title) => within.locator("summary", { hasText: new RegExp(`^${title}`) }).first();
+
+// The longest that the page's thread was busy without a break, in milliseconds, while something was done.
+async function longest(page, act) {
+  await page.evaluate(() => {
+    window.tasks = [0];
+    window.watch = new PerformanceObserver((list) => list.getEntries().forEach((entry) => window.tasks.push(entry.duration)));
+    window.watch.observe({ entryTypes: ["longtask"] });
+  });
+  await act();
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100))));
+  return page.evaluate(() => Math.round(Math.max(...window.tasks)));
+}
+
+test("an output of 10 MB is opened, walked, sorted and copied while the page stays responsive", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const id = await startRun(server.url, {
+    name: "Big",
+    steps: [program("rows", gives(`{ rows: ${rows}, text: "y".repeat(300000) }`))],
+    flow: { start_at: "rows" },
+  });
+  const page = await openPage(browser, `${server.url}/#/runs/${id}`, { permissions: ["clipboard-read", "clipboard-write"] });
+  await ended(page);
+  const step = openStep(page, "rows");
+  const tree = step.getByTestId("json");
+  const opened = await longest(page, async () => {
+    await fold(step, "Output").click();
+    await fold(tree, "rows").waitFor();
+  });
+  const list = await longest(page, async () => {
+    await fold(tree, "rows").click();
+    await tree.locator('summary:has-text("99: ")').waitFor();
+  });
+  assert.ok((await step.locator("*").count()) < 3000, "what is not in sight is not drawn");
+  await tree.getByTestId("json-more").click();
+  await tree.locator('summary:has-text("199: ")').waitFor();
+  const table = await longest(page, async () => {
+    await tree.getByRole("button", { name: "Table" }).click();
+    await tree.getByRole("columnheader", { name: "name" }).waitFor();
+  });
+  const sorted = await longest(page, async () => {
+    await tree.getByRole("columnheader", { name: "id" }).getByRole("button").click();
+    await tree.getByRole("columnheader", { name: "id" }).getByRole("button").click();
+    await tree.locator("tbody tr").first().getByText("89999").first().waitFor();
+  });
+  assert.equal(await tree.getByRole("columnheader", { name: "id" }).getAttribute("aria-sort"), "descending");
+  assert.equal(await tree.locator("tbody tr").count(), 100);
+  // a long text comes by and by
+  await tree.locator(".json-leaf", { hasText: "text: yyy" }).getByRole("button").click();
+  await until("more of the text", async () => (await tree.locator(".json-leaf", { hasText: "text: yyy" }).textContent()).length > 50_000);
+  await step.getByRole("button", { name: "Copy all" }).click();
+  await until("all of it on the clipboard", () => page.evaluate(async () => {
+    const text = await navigator.clipboard.readText();
+    return text.length > 10_000_000 && JSON.parse(text).rows.length === 90_000;
+  }));
+  t.diagnostic(`longest tasks: opened ${opened} ms, list ${list} ms, table ${table} ms, sorted ${sorted} ms`);
+  for (const [what, took] of Object.entries({ opened, list, table, sorted })) {
+    assert.ok(took < 1500, `${what}: the page stood still for ${took} ms`);
+  }
+  assert.deepEqual(page.problems, []);
+});
+
+test("a tree is walked by keyboard, and the chosen place and value are copied", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const values = { title: "Tide", ports: [{ name: "Brest", "odd key": [1, 2] }, { name: "Bristol" }], none: {} };
+  const id = await startRun(server.url, { name: "Tree", steps: [{ id: "a", type: "set", config: { values } }], flow: { start_at: "a" } });
+  const page = await openPage(browser, `${server.url}/#/runs/${id}`, { permissions: ["clipboard-read", "clipboard-write"] });
+  await ended(page);
+  const step = openStep(page, "a");
+  await fold(step, "Output").focus();
+  await page.keyboard.press("Enter");
+  const path = step.getByTestId("json-path");
+  await step.getByTestId("json").focus();
+  const press = async (key, expected) => {
+    await page.keyboard.press(key);
+    assert.equal(await path.textContent(), expected, key);
+  };
+  await press("ArrowDown", "$.title");
+  await press("ArrowDown", "$.ports");
+  await press("ArrowRight", "$.ports");
+  await press("ArrowRight", "$.ports[0]");
+  await press("ArrowRight", "$.ports[0]");
+  await press("ArrowDown", "$.ports[0].name");
+  await press("ArrowDown", "$.ports[0]['odd key']");
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await step.getByRole("button", { name: "Copy path" }).click();
+  await until("the path", async () => (await copied()) === "$.ports[0]['odd key']");
+  await step.getByRole("button", { name: "Copy value" }).click();
+  await until("the value", async () => (await copied()) === "[\n  1,\n  2\n]");
+  await step.getByTestId("json").focus();
+  await press("End", "$.none");
+  await press("ArrowUp", "$.ports[1]");
+  await press("ArrowLeft", "$.ports");
+  await press("ArrowLeft", "$.ports");
+  await press("ArrowDown", "$.none");
+  assert.deepEqual(page.problems, []);
+});
+
+for (const [width, colorScheme] of [
+  [360, "dark"],
+  [1600, "light"],
+]) {
+  test(`what a step changed is told place by place at ${width} px in the ${colorScheme} page`, async (t) => {
+    const server = await startServer(t);
+    const browser = await launch(t);
+    const before = { text: "The tide comes in at noon today, says the table.", ports: [{ name: "Brest", m: 6 }, { name: "Cork", m: 4 }], gone: 1 };
+    const after = { text: "The tide comes in at dusk today, says the table.", ports: [{ name: "Dover", m: 7 }, { name: "Brest", m: 6 }, { name: "Cork", m: 5 }], new: [1] };
+    const set = (id, values) => ({ id, type: "set", config: { values } });
+    const steps = [set("draft", before), set("edit", after)];
+    const id = await startRun(server.url, { name: "Edit", steps, flow: { start_at: "draft", paths: [{ from: "draft", to: "edit" }] } }, { gone: 2 });
+    const page = await openPage(browser, `${server.url}/#/runs/${id}`, { viewport: { width, height: 900 }, colorScheme });
+    await ended(page);
+    const step = openStep(page, "edit");
+    await fold(step, "Changes").click();
+    const line = (path) => step.locator(`li[data-path="${path}"]`);
+    await line("$.new").waitFor();
+    assert.match(await line("$.gone").textContent(), /1/);
+    assert.equal(await line("$.gone").getAttribute("data-kind"), "removed");
+    assert.equal(await line("$.ports[0]").getAttribute("data-kind"), "added");
+    assert.equal(await line("$.ports[2].m").textContent().then((text) => text.trim()), "$.ports[2].m 4 5");
+    assert.equal(await line("$.text").locator("del").textContent(), "noon ");
+    assert.equal(await line("$.text").locator("ins").textContent(), "dusk ");
+    assert.equal(await step.locator("li[data-path]").count(), 5);
+    await fold(step, "Output").click();
+    await fold(step.getByTestId("json"), "ports").click();
+    await step.getByRole("button", { name: "Table" }).click();
+    await step.getByRole("columnheader", { name: "m", exact: true }).waitFor();
+    assert.ok((await overflow(page)) <= 0);
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, `changes-${width}`);
+    await step.getByRole("combobox").selectOption({ label: "the run's input" });
+    await until("the input to be compared", async () => (await line("$.gone").textContent()).includes("2"));
+    assert.deepEqual(page.problems, []);
   });
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use stepcast_core::view::{ArtifactView, StepView};
 
 use super::actions::Actions;
-use super::output::Output;
+use super::output::OutputOf;
 use super::words;
 use crate::store::{Preview, Step, Store};
 
@@ -130,7 +130,7 @@ fn inside(preview: Preview, json: bool) -> AnyView {
         .then(|| serde_json::from_str::<Value>(&beginning.text).ok())
         .flatten();
     if let Some(value) = value {
-        return view! { <Output title="Content" value open=true/> }.into_any();
+        return view! { <OutputOf title="Content" value open=true/> }.into_any();
     }
     let more = (!beginning.whole).then_some("This is only its beginning.");
     view! {

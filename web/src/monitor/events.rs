@@ -5,7 +5,7 @@ use leptos::html;
 use leptos::prelude::*;
 use stepcast_core::event::EventType;
 
-use super::output::Output;
+use super::output::OutputOf;
 use super::summary::summary;
 use super::words;
 use crate::log::Log;
@@ -208,7 +208,7 @@ fn Detail(store: Store, chosen: RwSignal<Option<usize>>) -> impl IntoView {
         let event = store.peek_log(|log| serde_json::to_value(log.at(place)?).ok())?;
         Some(view! {
             <div class="event-detail" data-testid="event-detail">
-                <Output title="Event" value=event open=true/>
+                <OutputOf title="Event" value=event open=true/>
             </div>
         })
     }

@@ -227,8 +227,9 @@ fn Facts(store: Store) -> impl IntoView {
     let output = Memo::new(move |_| store.run(|view| view.output.is_some()));
     let usage = Memo::new(move |_| store.run(|view| model::usage(&view.usage)));
     let show = move |title: &'static str, read: fn(&RunView) -> &Option<Value>| {
-        let value = store.peek(|view| read(view).clone()).unwrap_or_default();
-        view! { <Output title value/> }
+        let preview = store.peek(|view| read(view).as_ref().map(output::line));
+        let value = move || store.peek(|view| read(view).clone()).unwrap_or_default();
+        view! { <Output title preview=preview.unwrap_or_default() read=value/> }
     };
     view! {
         <section class="facts" part="facts" aria-labelledby="facts-title">

@@ -9,7 +9,8 @@ use super::attempts::Attempts;
 use super::error::ErrorNote;
 use super::glyph::{Glyph, step_status};
 use super::model::Models;
-use super::output::Output;
+use super::output::changes::Changes;
+use super::output::{self, Output};
 use super::steps::anchor;
 use super::text::{Channel, StreamedText};
 use super::wait::Waits;
@@ -113,8 +114,13 @@ fn Gives(step: Step, actions: Actions) -> AnyView {
         <Show when=move || waits.get()><Waits step actions/></Show>
         <Show when=move || logs.get()><Logs step/></Show>
         {move || output.get().map(|(_, partial)| {
-            let value = step.peek(|step| step.output.clone()).flatten().unwrap_or_default();
-            view! { {partial.then(|| view! { <Incomplete/> })} <Output title="Output" value/> }
+            let preview = step.peek(|step| step.output.as_ref().map(output::line)).flatten();
+            let value = move || step.peek(|step| step.output.clone()).flatten().unwrap_or_default();
+            view! {
+                {partial.then(|| view! { <Incomplete/> })}
+                <Output title="Output" preview=preview.unwrap_or_default() read=value/>
+                <Changes step/>
+            }
         })}
     }
     .into_any()

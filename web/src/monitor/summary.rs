@@ -3,6 +3,7 @@
 use serde_json::Value;
 use stepcast_core::event::{EventType, StreamEvent};
 
+use super::output::short_json;
 use super::words;
 
 /// What an event says, in one line.
@@ -27,10 +28,12 @@ pub(super) fn summary(event: &StreamEvent) -> String {
             text("/error/message").map(ToOwned::to_owned)
         }
         EventType::CheckpointSaved => text("/checkpoint_id").map(ToOwned::to_owned),
-        EventType::StepOutput => data.get("output").map(ToString::to_string),
+        EventType::StepOutput => data
+            .get("output")
+            .map(|output| short_json(output, SUMMARY_CHARS)),
         EventType::Unknown(_) | _ => None,
     };
-    line.unwrap_or_else(|| data.to_string())
+    line.unwrap_or_else(|| short_json(data, SUMMARY_CHARS))
         .chars()
         .take(SUMMARY_CHARS)
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -74,7 +77,9 @@ fn progress_summary(data: &Value) -> Option<String> {
         Some("circuit") => Some(format!("circuit {} {}", one("/name"), one("/state"))),
         Some("waiting") => Some(format!("waits for a person: {}", one("/prompt"))),
         Some("answered") => {
-            let answer = data.get("answer").map(ToString::to_string);
+            let answer = data
+                .get("answer")
+                .map(|answer| short_json(answer, SUMMARY_CHARS));
             let by = text("/by").unwrap_or_else(|| one("/source"));
             Some(format!("answer by {by}: {}", answer.unwrap_or_default()))
         }

@@ -10,7 +10,7 @@ use wasm_bindgen::JsCast;
 use super::actions::Actions;
 use super::draft::shown;
 use super::form::Form;
-use super::output::Output;
+use super::output::OutputOf;
 use super::words;
 use crate::store::{Reply, Step};
 
@@ -128,7 +128,7 @@ fn context(value: Value) -> AnyView {
         .into_any();
     }
     view! {
-        <div data-testid="wait-context"><Output title="Context" value open=true/></div>
+        <div data-testid="wait-context"><OutputOf title="Context" value open=true/></div>
     }
     .into_any()
 }
