@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::id::{Epoch, ExecutionId, Seq};
+use crate::pattern::Mark;
 
 /// Why events are missing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
@@ -159,6 +160,22 @@ pub enum ControlFrame {
         last_seq: Seq,
         /// How it ended.
         reason: EndReason,
+    },
+    /// A pattern is watched. The first frame of every watch.
+    Watching {
+        /// Which watch.
+        watch: String,
+        /// All runs up to here have been looked at.
+        mark: Mark,
+    },
+    /// A run that a watch has picked up; its `hello` follows.
+    Matched {
+        /// Which watch.
+        watch: String,
+        /// The run.
+        execution_id: ExecutionId,
+        /// All runs up to this one have been looked at: a watch that begins after it picks up the next.
+        mark: Mark,
     },
     /// The server lives. Moves no cursor.
     Ping {},

@@ -22,6 +22,9 @@ pub enum IdError {
     /// A cursor that is not `<epoch>.<seq>`, `earliest` or `now`.
     #[error("a cursor is <epoch>.<seq>, two whole numbers, or `earliest` or `now`")]
     Cursor,
+    /// A place in the order of runs that is not `m<epoch>.<number>`, `now` or `under_way`.
+    #[error("a watch begins `now`, `under_way`, or after a mark, m<epoch>.<number>")]
+    Mark,
 }
 
 /// The longest execution id, in bytes.

@@ -16,6 +16,7 @@ pub mod filter;
 pub mod id;
 pub mod metrics;
 pub mod pace;
+pub mod pattern;
 pub mod session;
 pub mod time;
 pub mod view;

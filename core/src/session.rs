@@ -11,10 +11,12 @@
 //! A subscription may have a pace: then each event of that page waits in the session until its timestamp says
 //! that its time has come. Pace is for the past; a subscription that has seen all there is goes on live.
 
+mod asked;
 mod pacing;
 mod rest;
 mod serve;
 mod subscription;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -23,9 +25,11 @@ use crate::control::{ControlFrame, EndReason};
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
 use crate::pace::Pace;
+use crate::pattern::{Mark, Pattern, Since};
 use crate::time::Time;
 use crate::wire::close::CloseCode;
-use subscription::Subscription;
+use subscription::{Subscription, Wish};
+use watching::Watch;
 
 /// What a session must know of a stored event; the rest of it is the shell's.
 pub trait Record {
@@ -52,6 +56,8 @@ pub struct SessionConfig {
     pub page: usize,
     /// The connection is for one execution, named in its URL, and closes with it.
     pub single: bool,
+    /// The connection follows what its URL says, and closes when there is nothing more to follow.
+    pub finite: bool,
 }
 
 impl Default for SessionConfig {
@@ -62,6 +68,7 @@ impl Default for SessionConfig {
             max_subscriptions: 64,
             page: 1024,
             single: false,
+            finite: false,
         }
     }
 }
@@ -79,6 +86,15 @@ pub enum Input<'a, R> {
         filter: Filter,
         /// How fast; as fast as the socket takes it where there is none.
         pace: Option<Pace>,
+    },
+    /// The URL asks for many executions.
+    Choose {
+        /// These, from where.
+        executions: Vec<(ExecutionId, Position)>,
+        /// Those that match, from where in the order of runs. The watch has no name: nobody speaks of it.
+        watch: Option<(Pattern, Since)>,
+        /// What of each of them.
+        filter: Filter,
     },
     /// A text frame from the client.
     Text(&'a str),
@@ -120,6 +136,28 @@ pub enum Input<'a, R> {
         /// The last event of an execution that has ended, and how; only where this page reaches it.
         ended: Option<(Seq, EndReason)>,
     },
+    /// A run was made. May come as often as the shell likes.
+    Created,
+    /// What was found for a watch.
+    Found {
+        /// Which watch.
+        watch: String,
+        /// The runs that match, in the order in which they were made.
+        runs: Vec<(Mark, ExecutionId)>,
+        /// All runs up to here have been looked at.
+        mark: Mark,
+        /// There may be more behind it.
+        more: bool,
+    },
+    /// A watch cannot be served.
+    Unfound {
+        /// Which watch.
+        watch: String,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// The socket has taken everything that was sent.
     Written,
     /// The server goes away.
@@ -131,6 +169,13 @@ pub enum Input<'a, R> {
     Expired {
         /// When the client may come back, with what is.
         retry_ms: u64,
+    },
+    /// Who the client is gives it no part in this connection.
+    TurnedAway {
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong, and what to do.
+        message: String,
     },
     /// The time that the last [`Output::Timeout`] named has come.
     Tick,
@@ -152,6 +197,19 @@ pub enum Output<R> {
     },
     /// Stop watching this log.
     Drop(ExecutionId),
+    /// Look for runs that match.
+    Find {
+        /// For which watch.
+        watch: String,
+        /// Which runs.
+        pattern: Pattern,
+        /// After which; none means after all that there are.
+        after: Option<Mark>,
+        /// Only those that have not ended.
+        under_way: bool,
+        /// At most so many.
+        max: usize,
+    },
     /// Send this.
     Control(ControlFrame),
     /// Send this event.
@@ -167,6 +225,7 @@ pub enum Output<R> {
 pub struct Session<R> {
     config: SessionConfig,
     subscriptions: BTreeMap<ExecutionId, Subscription<R>>,
+    watches: BTreeMap<String, Watch>,
     /// Kept until the [`Output::Drop`] is drained: the last events need it.
     epochs: BTreeMap<ExecutionId, Epoch>,
     /// Whose turn was first, the last time that all were served.
@@ -183,6 +242,7 @@ impl<R: Record> Session<R> {
             ping_at: now + config.heartbeat,
             config,
             subscriptions: BTreeMap::new(),
+            watches: BTreeMap::new(),
             epochs: BTreeMap::new(),
             turn: None,
             outputs: VecDeque::new(),
@@ -191,6 +251,7 @@ impl<R: Record> Session<R> {
     }
 
     /// Takes one input. Drain [`Session::poll`] before the next.
+    #[expect(clippy::too_many_lines, reason = "an arm for each input")]
     pub fn handle(&mut self, now: Time, input: Input<'_, R>) {
         if self.closed {
             return;
@@ -201,7 +262,20 @@ impl<R: Record> Session<R> {
                 after,
                 filter,
                 pace,
-            } => self.subscribe(now, execution_id, after, filter, pace),
+            } => {
+                let wish = Wish {
+                    after,
+                    filter,
+                    pace,
+                    window: None,
+                };
+                self.subscribe(now, execution_id, wish);
+            }
+            Input::Choose {
+                executions,
+                watch,
+                filter,
+            } => self.choose(now, executions, watch, &filter),
             Input::Text(text) => self.text(now, text),
             Input::Opened {
                 execution_id,
@@ -224,6 +298,18 @@ impl<R: Record> Session<R> {
                 gap,
                 ended,
             } => self.page(now, &execution_id, records, gap, ended),
+            Input::Created => self.created(),
+            Input::Found {
+                watch,
+                runs,
+                mark,
+                more,
+            } => self.found(now, &watch, runs, mark, more),
+            Input::Unfound {
+                watch,
+                status,
+                message,
+            } => self.unfound(now, &watch, status, message),
             Input::Written => self.written(now),
             Input::GoingAway { retry_ms } => {
                 self.control(now, ControlFrame::Goaway { retry_ms });
@@ -233,7 +319,20 @@ impl<R: Record> Session<R> {
                 self.control(now, ControlFrame::Goaway { retry_ms });
                 self.close(CloseCode::Expired);
             }
+            Input::TurnedAway { status, message } => {
+                self.error(now, None, status, message);
+                self.close(CloseCode::of_status(status));
+            }
             Input::Tick => self.tick(now),
+        }
+    }
+
+    /// Lets the shell say where a subscription begins that it is to open: `place` is given what the client wishes.
+    /// After [`Output::Open`], before [`Input::Opened`].
+    pub fn begin(&mut self, execution_id: &ExecutionId, place: impl FnOnce(Position) -> Position) {
+        let opening = self.subscriptions.get_mut(execution_id);
+        if let Some(it) = opening.filter(|it| !it.opened) {
+            it.after = place(it.after);
         }
     }
 
@@ -277,7 +376,15 @@ impl<R: Record> Session<R> {
         self.outputs.push_back(Output::Control(frame));
     }
 
+    /// Closes where the connection is finite and there is nothing more to follow.
+    fn close_if_done(&mut self) {
+        if self.config.finite && self.subscriptions.is_empty() && self.watches.is_empty() {
+            self.close(CloseCode::Done);
+        }
+    }
+
     fn close(&mut self, code: CloseCode) {
+        self.watches.clear();
         for (execution_id, subscription) in std::mem::take(&mut self.subscriptions) {
             if subscription.opened {
                 self.outputs.push_back(Output::Drop(execution_id));

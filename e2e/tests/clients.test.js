@@ -126,6 +126,66 @@ test("npm's eventsource comes back by itself after each cut and sees every event
   }
 });
 
+test("npm's eventsource follows runs that are to come, through cuts, and sees every event of each once", async (t) => {
+  const server = await startServer(t);
+  const relay = await startRelay(t, server.port);
+  const source = new EventSource(`${relay.url}/stream/executions?since=now`);
+  t.after(() => source.close());
+  const seen = new Map();
+  let events = 0;
+  let ended;
+  const all = new Promise((resolve) => (ended = resolve));
+  let watching;
+  const ready = new Promise((resolve) => (watching = resolve));
+  for (const type of TYPES) {
+    source.addEventListener(type, (message) => {
+      const frame = JSON.parse(message.data);
+      if (frame.control === "watching") watching();
+      if (!frame.execution_id || frame.control === "matched") return;
+      const of = seen.get(frame.execution_id) ?? collector();
+      seen.set(frame.execution_id, of);
+      of.take(frame);
+      if (frame.event_type && [7, 23, 31].includes(++events)) relay.cut();
+      if (seen.size === 3 && [...seen.values()].every((it) => it.closed)) ended();
+    });
+  }
+  await ready;
+  const ids = [];
+  for (let n = 0; n < 3; n++) ids.push(await startRun(server.url, PIPELINE));
+  await all;
+  assert.ok(relay.accepted() >= 3, `${relay.accepted()} connections`);
+  for (const id of ids) await assertWhole(server.url, id, seen.get(id).events, seen.get(id).closed);
+});
+
+test("npm's ws follows three runs on one connection, each resumed by its own cursor after a cut", async (t) => {
+  const server = await startServer(t);
+  const ids = [];
+  for (let n = 0; n < 3; n++) ids.push(await startRun(server.url, PIPELINE));
+  const seen = new Map(ids.map((id) => [id, collector()]));
+  const missing = () => ids.filter((id) => !seen.get(id).closed);
+  for (let connections = 0; missing().length > 0; connections++) {
+    assert.ok(connections < 20);
+    const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws/executions`);
+    await once(socket, "open");
+    for (const id of missing()) {
+      const after = seen.get(id).events.length > 0 ? seen.get(id).cursor() : "earliest";
+      socket.send(JSON.stringify({ action: "subscribe", execution_id: id, after }));
+    }
+    let frames = 0;
+    await new Promise((resolve) => {
+      socket.on("message", (text) => {
+        const frame = JSON.parse(text);
+        if (frame.execution_id && socket.readyState === WebSocket.OPEN) seen.get(frame.execution_id).take(frame);
+        if (++frames === 25 || missing().length === 0) {
+          socket.terminate();
+          resolve();
+        }
+      });
+    });
+  }
+  for (const id of ids) await assertWhole(server.url, id, seen.get(id).events, seen.get(id).closed);
+});
+
 test("npm's ws follows a run and resumes by cursor after each cut", async (t) => {
   const server = await startServer(t);
   const relay = await startRelay(t, server.port);

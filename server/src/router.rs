@@ -15,7 +15,7 @@ use crate::access::Action::{
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
-use crate::transport::{sse, websocket};
+use crate::transport::{many, sse, websocket};
 use crate::{api, assets, edge, guard};
 
 /// What a route asks of who calls, on a server with accounts.
@@ -238,6 +238,8 @@ fn streams(routes: Routes) -> Routes {
             [(GET, Of(WatchAll))],
             get(websocket::artifact::open),
         )
+        .at("/ws/executions", [(GET, Handshake)], get(many::web_socket))
+        .at("/stream/executions", [(GET, May(List))], get(many::stream))
         .at(
             "/stream/pipeline/{execution_id}",
             [(GET, Of(Open))],

@@ -178,6 +178,8 @@ fn heard(control: ControlFrame, stream: &ExecutionId) -> Option<Heard> {
         ControlFrame::Error {
             execution_id: None, ..
         }
+        | ControlFrame::Watching { .. }
+        | ControlFrame::Matched { .. }
         | ControlFrame::Pong {} => return None,
         ControlFrame::Ping {} => (None, Heard::Idle),
         ControlFrame::Goaway { retry_ms } => (None, Heard::Goaway(Duration::from_millis(retry_ms))),

@@ -1,6 +1,6 @@
 //! Rest: a session that has said all there is can be put away as a cursor, and taken up again.
 
-use super::subscription::Subscription;
+use super::subscription::{Subscription, Wish};
 use super::{Record, Session, SessionConfig};
 use crate::filter::Filter;
 use crate::id::{Cursor, ExecutionId, Position, Seq};
@@ -33,7 +33,12 @@ impl<R: Record> Session<R> {
         cursor: Cursor,
     ) -> Self {
         let mut session = Self::new(config, now);
-        let mut it = Subscription::new(Position::After(cursor), Filter::default(), None);
+        let mut it = Subscription::new(Wish {
+            after: Position::After(cursor),
+            filter: Filter::default(),
+            pace: None,
+            window: None,
+        });
         it.opened = true;
         it.waiting = false;
         it.cursor = cursor.seq;

@@ -3,45 +3,18 @@
 use std::ops::Bound;
 
 use super::pacing::Bounds;
-use super::subscription::{Subscription, passes};
+use super::subscription::{Subscription, Wish, passes};
 use super::{Output, Record, Session};
 use crate::control::{ControlFrame, EndReason, GapReason};
-use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
-use crate::pace::Pace;
 use crate::time::Time;
 use crate::wire::close::CloseCode;
-use crate::wire::frame::ClientFrame;
 
 impl<R: Record> Session<R> {
-    pub(super) fn text(&mut self, now: Time, text: &str) {
-        match serde_json::from_str(text) {
-            Ok(ClientFrame::Subscribe { execution_id, .. }) if self.config.single => {
-                let message = "this connection follows the one execution in its URL";
-                self.error(now, Some(execution_id), 400, message.to_owned());
-            }
-            Ok(ClientFrame::Subscribe {
-                execution_id,
-                after,
-                filter,
-            }) => self.subscribe(now, execution_id, after, filter, None),
-            Ok(ClientFrame::Unsubscribe { execution_id }) => self.unsubscribe(now, execution_id),
-            Ok(ClientFrame::Ping {}) => self.control(now, ControlFrame::Pong {}),
-            Err(error) => self.error(now, None, 400, format!("not a frame: {error}")),
-        }
-    }
-
-    pub(super) fn subscribe(
-        &mut self,
-        now: Time,
-        execution_id: ExecutionId,
-        after: Position,
-        filter: Filter,
-        pace: Option<Pace>,
-    ) {
+    pub(super) fn subscribe(&mut self, now: Time, execution_id: ExecutionId, wish: Wish) {
         if let Some(old) = self.subscriptions.get_mut(&execution_id) {
             if old.leaving && old.again.is_none() {
-                old.again = Some((after, filter));
+                old.again = Some(wish);
             } else {
                 let message = "this connection follows it already: unsubscribe first";
                 self.error(now, Some(execution_id), 409, message.to_owned());
@@ -51,23 +24,17 @@ impl<R: Record> Session<R> {
             let message = format!("a connection follows at most {most} executions");
             self.error(now, Some(execution_id), 429, message);
         } else {
-            self.open(execution_id, after, filter, pace);
+            self.open(execution_id, wish);
         }
     }
 
-    fn open(
-        &mut self,
-        execution_id: ExecutionId,
-        after: Position,
-        filter: Filter,
-        pace: Option<Pace>,
-    ) {
+    pub(super) fn open(&mut self, execution_id: ExecutionId, wish: Wish) {
         self.outputs.push_back(Output::Open(execution_id.clone()));
         self.subscriptions
-            .insert(execution_id, Subscription::new(after, filter, pace));
+            .insert(execution_id, Subscription::new(wish));
     }
 
-    fn unsubscribe(&mut self, now: Time, execution_id: ExecutionId) {
+    pub(super) fn unsubscribe(&mut self, now: Time, execution_id: ExecutionId) {
         match self.subscriptions.get_mut(&execution_id) {
             Some(it) if !it.leaving || it.again.is_some() => {
                 it.leaving = true;
@@ -94,8 +61,9 @@ impl<R: Record> Session<R> {
         if gone.opened {
             self.outputs.push_back(Output::Drop(execution_id.clone()));
         }
-        if let Some((after, filter)) = gone.again {
-            self.open(execution_id.clone(), after, filter, None);
+        match gone.again {
+            Some(wish) => self.open(execution_id.clone(), wish),
+            None => self.look_for_more(),
         }
     }
 
@@ -262,6 +230,7 @@ impl<R: Record> Session<R> {
             if self.config.single {
                 self.close(CloseCode::Done);
             }
+            self.close_if_done();
         } else {
             self.read(execution_id);
         }
@@ -300,7 +269,7 @@ impl<R: Record> Session<R> {
             self.outputs.push_back(Output::Read {
                 execution_id: execution_id.clone(),
                 after: it.cursor,
-                max: self.config.page,
+                max: self.config.page.min(it.room()),
             });
         }
     }
@@ -312,9 +281,16 @@ impl<R: Record> Session<R> {
         if self.config.single {
             self.close(CloseCode::of_status(status));
         }
+        self.close_if_done();
     }
 
-    fn error(&mut self, now: Time, id: Option<ExecutionId>, status: u16, message: String) {
+    pub(super) fn error(
+        &mut self,
+        now: Time,
+        id: Option<ExecutionId>,
+        status: u16,
+        message: String,
+    ) {
         let frame = ControlFrame::Error {
             execution_id: id,
             status,
@@ -356,6 +332,7 @@ fn send<R: Record>(
         }
         it.cursor = seq;
         if passes(&it.filter, &record) {
+            it.sent(seq);
             outputs.extend([Output::Event(record)]);
         }
     }

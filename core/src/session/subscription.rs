@@ -1,5 +1,7 @@
 //! One subscription: where it stands in its log, and what it waits for.
 
+use std::collections::VecDeque;
+
 use super::Record;
 use super::pacing::Pacing;
 use crate::event::EventType;
@@ -7,6 +9,37 @@ use crate::filter::Filter;
 use crate::id::{Position, Seq};
 use crate::pace::Pace;
 use crate::time::Time;
+use crate::wire::frame::Window;
+
+/// What a subscriber wants of an execution.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) after: Position,
+    pub(super) filter: Filter,
+    pub(super) pace: Option<Pace>,
+    pub(super) window: Option<Window>,
+}
+
+/// The events that were sent and not acknowledged, where the client wants to acknowledge them.
+#[derive(Clone, Debug)]
+pub(super) struct Unacknowledged {
+    window: Window,
+    sent: VecDeque<Seq>,
+}
+
+impl Unacknowledged {
+    fn new(window: Window) -> Self {
+        Self {
+            window,
+            sent: VecDeque::new(),
+        }
+    }
+
+    /// How many more may be sent.
+    fn room(&self) -> usize {
+        (self.window.get() as usize).saturating_sub(self.sent.len())
+    }
+}
 
 /// Where one subscription stands.
 #[derive(Clone, Debug)]
@@ -27,7 +60,9 @@ pub(super) struct Subscription<R> {
     /// The client has left; only an answer is awaited.
     pub(super) leaving: bool,
     /// The client has left and come back meanwhile.
-    pub(super) again: Option<(Position, Filter)>,
+    pub(super) again: Option<Wish>,
+    /// What the client has not acknowledged yet.
+    unacknowledged: Option<Unacknowledged>,
     /// The last event that was sent or filtered out.
     pub(super) cursor: Seq,
     /// The last event that the log is known to hold.
@@ -36,11 +71,12 @@ pub(super) struct Subscription<R> {
 
 impl<R: Record> Subscription<R> {
     /// A subscription whose log is being opened.
-    pub(super) fn new(after: Position, filter: Filter, pace: Option<Pace>) -> Self {
+    pub(super) fn new(wish: Wish) -> Self {
         Self {
-            after,
-            filter,
-            pacing: pace.map(Pacing::new),
+            after: wish.after,
+            filter: wish.filter,
+            pacing: wish.pace.map(Pacing::new),
+            unacknowledged: wish.window.map(Unacknowledged::new),
             opened: false,
             waiting: true,
             look: false,
@@ -59,7 +95,30 @@ impl<R: Record> Subscription<R> {
             && !self.unwritten
             && !self.leaving
             && !self.holds()
+            && self.room() > 0
             && (self.look || self.cursor < self.tail)
+    }
+
+    /// How many events the client wants to be sent at most.
+    pub(super) fn room(&self) -> usize {
+        let unacknowledged = self.unacknowledged.as_ref();
+        unacknowledged.map_or(usize::MAX, Unacknowledged::room)
+    }
+
+    /// An event has been sent.
+    pub(super) fn sent(&mut self, seq: Seq) {
+        if let Some(it) = &mut self.unacknowledged {
+            it.sent.push_back(seq);
+        }
+    }
+
+    /// The client has dealt with everything up to here.
+    pub(super) fn acknowledge(&mut self, seq: Seq) {
+        if let Some(it) = &mut self.unacknowledged {
+            while it.sent.front().is_some_and(|&sent| sent <= seq) {
+                it.sent.pop_front();
+            }
+        }
     }
 
     /// Whether a part of a page waits for its time.

@@ -8,7 +8,8 @@ use thiserror::Error;
 use crate::control::ControlFrame;
 use crate::event::{Fields, StreamEvent};
 use crate::filter::Filter;
-use crate::id::{ExecutionId, Position};
+use crate::id::{ExecutionId, Position, Seq};
+use crate::pattern::{Pattern, Since};
 
 /// From the server: an event, or something about the stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,41 @@ impl ServerFrame {
     }
 }
 
+/// How many events may be on their way, sent and not acknowledged: 1 to [`Window::MOST`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Window(u32);
+
+impl Window {
+    /// The largest window.
+    pub const MOST: u32 = 100_000;
+
+    /// How many.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// A window of no events, or of too many.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("a window is from 1 to {} events", Window::MOST)]
+pub struct WindowError;
+
+impl TryFrom<u32> for Window {
+    type Error = WindowError;
+
+    fn try_from(events: u32) -> Result<Self, WindowError> {
+        let fits = (1..=Self::MOST).contains(&events);
+        fits.then_some(Self(events)).ok_or(WindowError)
+    }
+}
+
+impl From<Window> for u32 {
+    fn from(window: Window) -> Self {
+        window.0
+    }
+}
+
 /// From the client.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -63,11 +99,43 @@ pub enum ClientFrame {
         /// What of it.
         #[serde(default, skip_serializing_if = "Filter::is_empty")]
         filter: Filter,
+        /// No more than so many events that were not acknowledged; as many as the socket takes where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<Window>,
     },
     /// Follow it no longer.
     Unsubscribe {
         /// Which.
         execution_id: ExecutionId,
+    },
+    /// Everything up to this event has been dealt with: a window has room again.
+    Ack {
+        /// Of which execution.
+        execution_id: ExecutionId,
+        /// The last event dealt with.
+        seq: Seq,
+    },
+    /// Follow the runs that match, those too that are not there yet.
+    Watch {
+        /// What the client calls this watch, up to 64 bytes.
+        watch: String,
+        /// Which runs.
+        #[serde(default)]
+        pattern: Pattern,
+        /// From where in the order of runs.
+        #[serde(default)]
+        since: Since,
+        /// What of each of them, which is followed from its first event on.
+        #[serde(default, skip_serializing_if = "Filter::is_empty")]
+        filter: Filter,
+        /// As for a subscription, for each of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<Window>,
+    },
+    /// Pick up no more runs. Those that were picked up are followed to their end.
+    Unwatch {
+        /// Which watch.
+        watch: String,
     },
     /// Are you there? The server answers with a pong.
     Ping {},

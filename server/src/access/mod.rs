@@ -125,6 +125,23 @@ impl Access {
             .map_or_else(Lease::default, |closed| closed.leases.grant(pass))
     }
 
+    /// Whether what a pass rests on is still valid: a connection asks for one long after it was opened.
+    pub(crate) fn is_good(&self, pass: &Pass) -> bool {
+        let Some(closed) = &self.0 else {
+            return true;
+        };
+        let expired = pass.expires.is_some_and(|at| at <= unix_millis());
+        let valid = pass.credential.map(|it| closed.register.is_valid(it));
+        match valid {
+            None | Some(Ok(true)) => !expired,
+            Some(Ok(false)) => false,
+            Some(Err(error)) => {
+                tracing::error!(%error, "whether a token is valid is not known");
+                false
+            }
+        }
+    }
+
     /// Ends the streams of what was revoked, by another process too, until the server stops.
     pub(crate) fn watch(&self, stopping: CancellationToken) {
         let Some(closed) = self.0.clone() else {

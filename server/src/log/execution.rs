@@ -207,3 +207,18 @@ pub struct ListQuery {
     /// Of this owner; of any, and of none, where there is none.
     pub owner: Option<String>,
 }
+
+/// Which executions follow one, in the order in which they were made.
+#[derive(Clone, Debug, Default)]
+pub struct FollowingQuery {
+    /// Made after the execution with this number.
+    pub after: i64,
+    /// At most so many.
+    pub limit: usize,
+    /// Of one of these pipelines; of any where empty.
+    pub pipelines: Vec<String>,
+    /// Only those that have not ended.
+    pub under_way: bool,
+    /// Of this owner; of any, and of none, where there is none.
+    pub owner: Option<String>,
+}

@@ -8,7 +8,9 @@ use std::sync::Mutex;
 use serde_json::Value;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
-use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
+use super::execution::{
+    ExecutionRow, ExecutionStatus, FollowingQuery, ListQuery, NewExecution, RowKey,
+};
 use super::record::Record;
 use super::reference::{Artifact, ContentHash, References};
 use super::store::{Batch, Checkpoint, ProducerMark, Store, StoreError};
@@ -138,6 +140,17 @@ impl Store for MemoryStore {
             .filter(|row| query.statuses.is_empty() || query.statuses.contains(&row.status))
             .filter(|row| query.owner.is_none() || query.owner == row.owner);
         Ok(wanted.take(query.limit).cloned().collect())
+    }
+
+    fn following(&self, query: &FollowingQuery) -> Result<Vec<ExecutionRow>, StoreError> {
+        let rows = lock(&self.0);
+        let matching = rows.by_key.range(query.after.saturating_add(1)..);
+        let matching = matching.map(|(_, (row, ..))| row).filter(|row| {
+            (query.pipelines.is_empty() || query.pipelines.contains(&row.pipeline))
+                && (!query.under_way || row.ended_at.is_none())
+                && (query.owner.is_none() || query.owner == row.owner)
+        });
+        Ok(matching.take(query.limit).cloned().collect())
     }
 
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {

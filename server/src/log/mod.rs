@@ -30,11 +30,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use stepcast_core::id::ExecutionId;
+use tokio::sync::watch;
 
 pub use self::ahead::Ahead;
 pub use self::along::Along;
 use self::bell::Bell;
-pub use self::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
+pub use self::execution::{
+    Ended, ExecutionRow, ExecutionStatus, FollowingQuery, ListQuery, NewExecution, RowKey,
+};
 pub use self::measure::{Measured, Window};
 pub use self::memory::MemoryStore;
 pub use self::reader::{Page, Reader};
@@ -65,6 +68,8 @@ pub struct Log {
     streams: Arc<Streams>,
     /// Where the ring is all there is, the newest streams are held, [`KEPT_IN_MEMORY`] of them.
     kept: Mutex<VecDeque<Arc<Stream>>>,
+    /// How many executions were made; told to whoever waits for one.
+    created: watch::Sender<u64>,
 }
 
 impl Log {
@@ -88,7 +93,13 @@ impl Log {
             sweeper,
             streams,
             kept: Mutex::default(),
+            created: watch::Sender::new(0),
         }
+    }
+
+    /// Is told whenever an execution was made.
+    pub fn created(&self) -> watch::Receiver<u64> {
+        self.created.subscribe()
     }
 
     /// Keeps no more than this from now on. A store that bounds itself takes no notice.
@@ -122,6 +133,7 @@ impl Log {
         let redaction = self.streams.redaction().of_pipeline(&new.definition);
         let redacted = redacted(new, &redaction);
         let created = self.store.create(redacted.as_ref().unwrap_or(new))?;
+        self.created.send_modify(|made| *made += 1);
         let mut open = self.streams.lock();
         let known = open.get(&new.id);
         // one of another number was of an execution with this id that is deleted

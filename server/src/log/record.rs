@@ -127,6 +127,14 @@ impl Record {
         self.seq
     }
 
+    /// In which execution.
+    pub fn execution_id(&self) -> &str {
+        // what stands before it is the same in every event but for the type, and an id holds nothing to be escaped
+        let before = "{\"event_type\":\"\",\"execution_id\":\"".len() + self.event_type().len();
+        let rest = self.json().get(before..).unwrap_or_default();
+        rest.split('"').next().unwrap_or_default()
+    }
+
     /// What happened.
     pub fn event_type(&self) -> &str {
         self.text(&self.layout.event_type)

@@ -10,7 +10,9 @@ use stepcast_core::id::{ExecutionId, Seq};
 use thiserror::Error;
 
 use super::ahead::Ahead;
-use super::execution::{Ended, ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
+use super::execution::{
+    Ended, ExecutionRow, ExecutionStatus, FollowingQuery, ListQuery, NewExecution, RowKey,
+};
 use super::measure::{self, Measured, Window};
 use super::record::Record;
 use super::reference::{Artifact, References};
@@ -76,6 +78,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// Where the medium fails.
     fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError>;
+
+    /// Executions in the order in which they were made: what is made later comes later, and is never found before one
+    /// that was made earlier.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn following(&self, query: &FollowingQuery) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// Nothing is written any more: what the store held against other processes is free.
     fn close(&self) {}

@@ -43,7 +43,7 @@ impl Dialect {
     pub(crate) fn encode(self, frames: &[Frame], out: &mut BytesMut) -> bool {
         let mut closes = None;
         let sizes = frames.iter().map(|frame| match frame {
-            Frame::Event(record) => record.size(),
+            Frame::Event(record) | Frame::Placed(record, _) => record.size(),
             Frame::Control(_) | Frame::Close(_) => CONTROL,
         });
         out.reserve(sizes.sum());
@@ -51,6 +51,7 @@ impl Dialect {
             for frame in frames {
                 match frame {
                     Frame::Event(record) => self.event(record, out),
+                    Frame::Placed(record, id) => self.placed(record, id, out),
                     Frame::Control(control) => self.control(control, out),
                     Frame::Close(code) => closes = Some(*code),
                 }
@@ -104,18 +105,20 @@ impl Dialect {
         if format == Format::Full {
             return out.put_slice(&record.sse_bytes());
         }
-        let id = record.cursor().to_string();
+        self.placed(record, &record.cursor().to_string(), out);
+    }
+
+    /// An event with an id of its own.
+    fn placed(self, record: &Record, id: &str, out: &mut BytesMut) {
+        let Self::Sse { format, .. } = self else {
+            return frame::write(out, Opcode::Text, record.json_slice());
+        };
         let mut text = String::new();
+        let id = Some(id);
         match format {
-            Format::Full | Format::Message => {
-                write_event(&mut text, None, record.json(), Some(&id))
-            }
-            Format::Short => write_event(
-                &mut text,
-                Some(record.event_type()),
-                &short(record),
-                Some(&id),
-            ),
+            Format::Full => write_event(&mut text, Some(record.event_type()), record.json(), id),
+            Format::Message => write_event(&mut text, None, record.json(), id),
+            Format::Short => write_event(&mut text, Some(record.event_type()), &short(record), id),
         }
         out.put_slice(text.as_bytes());
     }

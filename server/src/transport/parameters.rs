@@ -29,32 +29,11 @@ impl Selection {
     /// # Errors
     /// 400 for a cursor or a pace that is none.
     pub fn parse(last_event_id: Option<&str>, query: &str) -> Result<Self, Problem> {
-        let header = last_event_id.map(str::to_owned);
-        let (mut last_event_id, mut after, mut pace) = (None, None, None);
-        let mut filter = Filter::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "last_event_id" => last_event_id = Some(value.into_owned()),
-                "after" => after = Some(value.into_owned()),
-                "pace" => pace = Some(value.into_owned()),
-                "type" => filter.types.push(EventType::from(&*value)),
-                "step" => filter.steps.push(StepId::from(&*value)),
-                _ => {}
-            }
-        }
-        let cursor = header
-            .filter(|text| !text.is_empty())
-            .or(last_event_id)
-            .or(after)
-            .unwrap_or_default();
-        let after = cursor.parse().map_err(bad)?;
-        let pace = match pace {
-            Some(text) => Some(text.parse().map_err(bad)?),
-            None => None,
-        };
+        let pace = last(query, "pace");
+        let pace = pace.map(|text| text.parse().map_err(bad)).transpose()?;
         Ok(Self {
-            after,
-            filter,
+            after: cursor(last_event_id, query).parse().map_err(bad)?,
+            filter: filter(query),
             pace,
         })
     }
@@ -78,14 +57,47 @@ impl<S: Send + Sync> FromRequestParts<S> for Selection {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let header = parts.headers.get("last-event-id");
-        // what is no text is no cursor either
-        let header = header.map(|value| value.to_str().unwrap_or("?"));
-        Self::parse(header, parts.uri.query().unwrap_or_default())
+        Self::parse(last_event_id(parts), parts.uri.query().unwrap_or_default())
     }
 }
 
-fn bad(error: impl fmt::Display) -> Problem {
+/// The header in which a reader says where it stands.
+pub(super) fn last_event_id(parts: &Parts) -> Option<&str> {
+    let header = parts.headers.get("last-event-id");
+    // what is no text is no cursor either
+    header.map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// Where a reader says that it stands, by that header or else in the query; nothing where it does not.
+pub(super) fn cursor(last_event_id: Option<&str>, query: &str) -> String {
+    let header = last_event_id.filter(|text| !text.is_empty());
+    header
+        .map(str::to_owned)
+        .or_else(|| last(query, "last_event_id"))
+        .or_else(|| last(query, "after"))
+        .unwrap_or_default()
+}
+
+/// What a query says last under this name.
+fn last(query: &str, name: &str) -> Option<String> {
+    let named = form_urlencoded::parse(query.as_bytes()).filter(|(it, _)| it == name);
+    named.last().map(|(_, value)| value.into_owned())
+}
+
+/// Which events a reader wants.
+pub(super) fn filter(query: &str) -> Filter {
+    let mut filter = Filter::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "type" => filter.types.push(EventType::from(&*value)),
+            "step" => filter.steps.push(StepId::from(&*value)),
+            _ => {}
+        }
+    }
+    filter
+}
+
+pub(super) fn bad(error: impl fmt::Display) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, error.to_string())
 }
 

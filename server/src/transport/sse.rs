@@ -26,7 +26,7 @@ use crate::socket::Handover;
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Parameters {
     #[serde(default)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// Opens a stream. A cursor at the end of an ended execution is answered with 204: there is no more.
@@ -55,6 +55,23 @@ pub(crate) async fn open(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let feed = Feed::single(executions.clone(), id, selection, caller);
+    Ok(respond(
+        executions,
+        feed,
+        format,
+        (method, version),
+        handover,
+    ))
+}
+
+/// Answers with what a feed gives.
+pub(super) fn respond(
+    executions: Executions,
+    feed: Feed,
+    format: Format,
+    (method, version): (Method, Version),
+    handover: Option<Extension<Handover>>,
+) -> Response {
     // HTTP/1.0 has no chunks, and a HEAD no body: those two stay with HTTP
     let plain = method == Method::GET && version == Version::HTTP_11;
     let handover = handover.filter(|_| plain);
@@ -84,7 +101,7 @@ pub(crate) async fn open(
         // the socket does not come back to HTTP: a client must not send its next request on it
         set(header::CONNECTION, "close");
     }
-    Ok(response)
+    response
 }
 
 /// The stream as a body that HTTP writes.

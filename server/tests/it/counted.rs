@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use stepcast::log::{
-    Batch, Checkpoint, Durability, ExecutionRow, ExecutionStatus, ListQuery, NewExecution,
-    ProducerMark, Record, RowKey, SqliteStore, Store, StoreError,
+    Batch, Checkpoint, Durability, ExecutionRow, ExecutionStatus, FollowingQuery, ListQuery,
+    NewExecution, ProducerMark, Record, RowKey, SqliteStore, Store, StoreError,
 };
 use stepcast_core::id::{ExecutionId, Seq};
 
@@ -79,6 +79,9 @@ impl Store for CountedStore {
 
     fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError> {
         self.store.list(query)
+    }
+    fn following(&self, query: &FollowingQuery) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.store.following(query)
     }
 
     fn close(&self) {

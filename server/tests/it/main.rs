@@ -55,6 +55,8 @@ mod llm_openai;
 mod llm_upstream;
 mod log;
 mod manners;
+mod many;
+mod many_access;
 mod metrics;
 mod operator;
 mod pipeline_checkpoint;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stepcast::log::{
-    Batch, Budget, Checkpoint, Durability, ExecutionRow, ExecutionStatus, ListQuery, Log,
-    MemoryStore, NewExecution, ProducerMark, Reader, Record, RowKey, SqliteStore, Store,
-    StoreError,
+    Batch, Budget, Checkpoint, Durability, ExecutionRow, ExecutionStatus, FollowingQuery,
+    ListQuery, Log, MemoryStore, NewExecution, ProducerMark, Reader, Record, RowKey, SqliteStore,
+    Store, StoreError,
 };
 use stepcast_core::id::{ExecutionId, Seq};
 
@@ -83,6 +83,9 @@ impl Store for Slow {
     }
     fn list(&self, query: &ListQuery) -> Result<Vec<ExecutionRow>, StoreError> {
         self.store.list(query)
+    }
+    fn following(&self, query: &FollowingQuery) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.store.following(query)
     }
     fn origin(&self, key: i64) -> Result<Option<(Value, Value)>, StoreError> {
         self.store.origin(key)

@@ -3,6 +3,7 @@
 mod many;
 mod one;
 mod paced;
+mod watching;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use stepcast_core::control::EndReason;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Position, Seq};
+use stepcast_core::pattern::Mark;
 use stepcast_core::session::{Input, Output, Record, Session, SessionConfig};
 use stepcast_core::time::Time;
 
@@ -160,6 +162,21 @@ impl Rig {
         })
     }
 
+    fn created(&mut self) -> Vec<String> {
+        self.feed(Input::Created)
+    }
+
+    /// What was found for watch `w`: runs by mark and name.
+    fn found(&mut self, runs: &[(u64, char)], mark: u64, more: bool) -> Vec<String> {
+        let runs = runs.iter().map(|&(number, run)| (mark_of(number), id(run)));
+        self.feed(Input::Found {
+            watch: "w".to_owned(),
+            runs: runs.collect(),
+            mark: mark_of(mark),
+            more,
+        })
+    }
+
     fn written(&mut self) -> Vec<String> {
         self.feed(Input::Written)
     }
@@ -172,6 +189,10 @@ impl Rig {
         self.now = self.now + span;
         self.feed(Input::Tick)
     }
+}
+
+fn mark_of(number: u64) -> Mark {
+    Mark { epoch: 1, number }
 }
 
 fn id(run: char) -> stepcast_core::id::ExecutionId {
@@ -187,6 +208,17 @@ fn short(output: &Output<Stored>) -> String {
             max,
         } => format!("read {execution_id} {after} {max}"),
         Output::Drop(id) => format!("drop {id}"),
+        Output::Find {
+            watch,
+            after,
+            under_way,
+            max,
+            ..
+        } => {
+            let after = after.map_or("now".to_owned(), |mark| mark.to_string());
+            let what = if *under_way { " under way" } else { "" };
+            format!("find {watch} {after}{what} {max}")
+        }
         Output::Event(Stored(run, seq, _)) => format!("{run}{seq}"),
         Output::Close(code) => format!("close {code:?}"),
         Output::Timeout(_) => "timeout".to_owned(),
@@ -201,6 +233,8 @@ fn short(output: &Output<Stored>) -> String {
                 "reason",
                 "epoch",
                 "status",
+                "watch",
+                "mark",
             ];
             let fields: String = fields.into_iter().filter_map(field).collect();
             (json["control"].as_str().unwrap().to_owned() + &fields).replace('"', "")

@@ -112,7 +112,8 @@ impl Serving {
                             ended: read.ended,
                         });
                     }
-                    Output::Drop(_) => {}
+                    // a connection to one run watches for no other
+                    Output::Drop(_) | Output::Find { .. } => {}
                     Output::Control(frame) => turn.frames.push(self.control(&frame)),
                     Output::Event(Stored(event)) => {
                         let json = serde_json::to_string(&event).unwrap();

@@ -35,7 +35,9 @@ use self::reserve::Reserve;
 use self::rows::{SELECT, row_of, signed};
 use self::shrink::Grown;
 use super::ahead::Ahead;
-use super::execution::{ExecutionRow, ExecutionStatus, ListQuery, NewExecution, RowKey};
+use super::execution::{
+    ExecutionRow, ExecutionStatus, FollowingQuery, ListQuery, NewExecution, RowKey,
+};
 use super::lock;
 use super::measure::{Measured, Window};
 use super::record::Record;
@@ -256,6 +258,27 @@ impl Store for SqliteStore {
                 Some(owner) => statement.query_map(params![before, limit, owner], row_of)?,
                 None => statement.query_map(params![before, limit], row_of)?,
             };
+            rows.map(|row| row?).collect()
+        })
+    }
+
+    fn following(&self, query: &FollowingQuery) -> Result<Vec<ExecutionRow>, StoreError> {
+        let under_way = if query.under_way {
+            "AND ended_at IS NULL"
+        } else {
+            ""
+        };
+        let pipelines = serde_json::to_string(&query.pipelines).unwrap_or_default();
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "{SELECT} WHERE key > ?1 AND (?2 = '[]' OR pipeline IN (SELECT value FROM json_each(?2)))
+                 AND (?3 IS NULL OR owner = ?3) {under_way} ORDER BY key LIMIT ?4"
+            ))?;
+            let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(
+                params![query.after, pipelines, query.owner, limit],
+                row_of,
+            )?;
             rows.map(|row| row?).collect()
         })
     }

@@ -77,7 +77,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Handshake {
 
 impl Handshake {
     /// Switches protocols; `taker` goes on.
-    pub(super) fn accept<F>(
+    pub(in crate::transport) fn accept<F>(
         self,
         taker: impl FnOnce(Socket, Bytes) -> F + Send + 'static,
     ) -> Response

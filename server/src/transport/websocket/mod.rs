@@ -2,7 +2,7 @@
 
 pub(crate) mod artifact;
 pub(crate) mod frame;
-mod handshake;
+pub(super) mod handshake;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};

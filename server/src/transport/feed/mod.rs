@@ -3,25 +3,31 @@
 //! What it gives out is what there is to write now; nothing is read for a peer that has not taken what it was
 //! given, so a slow one costs one page and lags in the log, not in memory.
 
+mod finding;
+mod logs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, select_all};
 use stepcast_core::control::ControlFrame;
-use stepcast_core::id::{Cursor, ExecutionId, Seq};
+use stepcast_core::filter::Filter;
+use stepcast_core::id::{Cursor, ExecutionId, Position, Seq};
+use stepcast_core::pattern::{Pattern, Since};
 use stepcast_core::session::{self, Input, Output, Session, SessionConfig};
 use stepcast_core::time::Time;
 use stepcast_core::wire::close::CloseCode;
 use tokio::sync::watch;
 
+use self::finding::Search;
+use self::logs::{Open, turn};
 use super::parameters::Selection;
-use crate::access::{Action, Caller, Denied, Identity, Lease, On, decide};
+use super::places::Places;
+use crate::access::{Caller, Denied, Identity, Lease};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executions::Executions;
-use crate::log::{Reader, Record, StoreError, Stream, Tail};
+use crate::log::{Reader, Record, StoreError, Stream};
 
 impl session::Record for Record {
     fn seq(&self) -> Seq {
@@ -48,6 +54,8 @@ pub(crate) enum Frame {
     Control(ControlFrame),
     /// An event.
     Event(Record),
+    /// An event, and where a reader of many executions stands that has seen it.
+    Placed(Record, String),
     /// Close the connection; the last thing there is.
     Close(CloseCode),
 }
@@ -62,12 +70,14 @@ pub(crate) struct Feed {
     leaving: bool,
     identity: Identity,
     lease: Lease,
-}
-
-struct Open {
-    reader: Reader,
-    /// What the session was told of the tail.
-    told: Tail,
+    /// It may follow any execution.
+    many: bool,
+    /// Told when an execution is made, on a connection that may watch for it.
+    created: Option<watch::Receiver<u64>>,
+    /// Where it stands, on a stream whose reader says so by one id.
+    places: Option<Places>,
+    /// What is said before the session's first word.
+    first: Vec<Frame>,
 }
 
 impl Feed {
@@ -99,7 +109,70 @@ impl Feed {
             lease: executions.access().lease(&caller.pass),
             identity: caller.identity,
             executions,
+            many: false,
+            created: None,
+            places: None,
+            first: Vec::new(),
         }
+    }
+
+    /// A session that follows what its client asks for.
+    pub(crate) fn many(executions: Executions, caller: Caller) -> Self {
+        let clock = Clock::start();
+        let config = SessionConfig {
+            page: PAGE_OF_MANY,
+            single: false,
+            ..session_config(executions.config())
+        };
+        let mut session = Session::new(config, clock.now());
+        if matches!(caller.identity, Identity::Stranger) {
+            let (status, message) = Denied::Stranger.told();
+            session.handle(clock.now(), Input::TurnedAway { status, message });
+        }
+        Self {
+            session,
+            clock,
+            open: BTreeMap::new(),
+            wake: None,
+            leaving: false,
+            lease: executions.access().lease(&caller.pass),
+            identity: caller.identity,
+            created: Some(executions.log().created()),
+            executions,
+            many: true,
+            places: None,
+            first: Vec::new(),
+        }
+    }
+
+    /// A session that follows what its URL asks for, and ends when there is nothing more of it.
+    pub(crate) fn chosen(executions: Executions, caller: Caller, choice: Choice) -> Self {
+        let mut feed = Self::many(executions, caller);
+        let config = SessionConfig {
+            page: PAGE_OF_MANY,
+            single: false,
+            finite: true,
+            ..session_config(feed.executions.config())
+        };
+        let now = feed.clock.now();
+        feed.session = Session::new(config, now);
+        feed.places = Some(choice.places);
+        for _ in 0..choice.gone {
+            feed.first.push(Frame::Control(ControlFrame::Error {
+                execution_id: None,
+                status: 410,
+                message: "An execution that you were following is deleted.".to_owned(),
+            }));
+        }
+        feed.session.handle(
+            now,
+            Input::Choose {
+                executions: choice.executions,
+                watch: choice.watch,
+                filter: choice.filter,
+            },
+        );
+        feed
     }
 
     /// The session that rested at this cursor; see [`Feed::rest`].
@@ -125,11 +198,23 @@ impl Feed {
             executions,
             session,
             clock,
-            open: BTreeMap::from([(execution_id, Open { reader, told })]),
+            open: BTreeMap::from([(
+                execution_id,
+                Open {
+                    reader,
+                    told,
+                    // the connection's own
+                    lease: Lease::default(),
+                },
+            )]),
             wake: None,
             leaving: false,
             identity,
             lease,
+            many: false,
+            created: None,
+            places: None,
+            first: Vec::new(),
         })
     }
 
@@ -154,21 +239,45 @@ impl Feed {
 
     /// What there is to write, at once; empty where there is nothing.
     pub(crate) async fn ready(&mut self) -> Vec<Frame> {
-        let mut frames = Vec::new();
+        let mut frames = std::mem::take(&mut self.first);
         if !self.leaving && self.lease.is_over() {
             self.expire();
         }
         loop {
             match self.session.poll() {
-                Output::Open(id) => self.open(id),
+                Output::Open(id) => self.open(id).await,
                 Output::Read {
                     execution_id,
                     after,
                     max,
                 } => self.read(execution_id, after, max).await,
                 Output::Drop(id) => drop(self.open.remove(&id)),
-                Output::Control(frame) => frames.push(Frame::Control(frame)),
-                Output::Event(record) => frames.push(Frame::Event(record)),
+                Output::Find {
+                    watch,
+                    pattern,
+                    after,
+                    under_way,
+                    max,
+                } => self.find(Search {
+                    watch,
+                    pattern,
+                    after,
+                    under_way,
+                    max,
+                }),
+                Output::Control(frame) => {
+                    if let Some(places) = &mut self.places {
+                        places.heard(&frame);
+                    }
+                    frames.push(Frame::Control(frame));
+                }
+                Output::Event(record) => frames.push(match &mut self.places {
+                    None => Frame::Event(record),
+                    Some(places) => {
+                        places.seen(&record);
+                        Frame::Placed(record, places.to_string())
+                    }
+                }),
                 Output::Close(code) => frames.push(Frame::Close(code)),
                 Output::Timeout(wake) => {
                     self.wake = wake;
@@ -214,12 +323,9 @@ impl Feed {
                 self.session.handle(now, Input::GoingAway { retry_ms });
             }
             () = expired => self.expire(),
-            (execution_id, tail) = grown(&self.open) => {
-                if let Some(open) = self.open.get_mut(&execution_id) {
-                    open.told = tail;
-                }
-                let (now, last_seq) = (self.clock.now(), tail.last_seq);
-                self.session.handle(now, Input::Grown { execution_id, last_seq });
+            (execution_id, turn) = turn(&self.open) => self.turned(execution_id, turn),
+            () = created(self.created.as_mut()) => {
+                self.session.handle(self.clock.now(), Input::Created);
             }
             () = timer => self.session.handle(self.clock.now(), Input::Tick),
         }
@@ -237,127 +343,34 @@ impl Feed {
     pub(crate) fn holder(&self) -> (Identity, Lease) {
         (self.identity.clone(), self.lease.clone())
     }
-
-    /// Whether they may read this; the status and the words of the refusal where not.
-    fn admit(&mut self, execution_id: &ExecutionId) -> Result<(), (u16, String)> {
-        if matches!(self.identity, Identity::Local) {
-            return Ok(());
-        }
-        let row = self.executions.find(execution_id).map_err(|error| {
-            tracing::error!(%execution_id, %error, "an execution could not be looked up");
-            (500, "The log could not be read.".to_owned())
-        })?;
-        decide(&self.identity, Action::Open, On::Execution(row.as_ref()))
-            .map(drop)
-            .map_err(Denied::told)
-    }
-
-    fn open(&mut self, execution_id: ExecutionId) {
-        let now = self.clock.now();
-        if let Err((status, message)) = self.admit(&execution_id) {
-            let refused = Input::Refused {
-                execution_id,
-                status,
-                message,
-            };
-            return self.session.handle(now, refused);
-        }
-        let found = self
-            .executions
-            .log()
-            .open(&execution_id)
-            .and_then(|stream| {
-                stream
-                    .map(|stream| Ok((stream.earliest()?, stream)))
-                    .transpose()
-            });
-        let input = match found {
-            Ok(Some((earliest, stream))) => {
-                let (epoch, told) = (stream.epoch(), stream.tail());
-                self.open.insert(
-                    execution_id.clone(),
-                    Open {
-                        reader: Reader::new(stream, 0),
-                        told,
-                    },
-                );
-                Input::Opened {
-                    execution_id,
-                    epoch,
-                    earliest,
-                    last_seq: told.last_seq,
-                }
-            }
-            Ok(None) => Input::Refused {
-                execution_id,
-                status: 404,
-                message: "There is no execution with this id.".to_owned(),
-            },
-            Err(error) => {
-                tracing::error!(%execution_id, %error, "a log could not be opened");
-                Input::Refused {
-                    execution_id,
-                    status: 500,
-                    message: "The log could not be read.".to_owned(),
-                }
-            }
-        };
-        self.session.handle(now, input);
-    }
-
-    async fn read(&mut self, execution_id: ExecutionId, after: Seq, max: usize) {
-        let Some(open) = self.open.get_mut(&execution_id) else {
-            return;
-        };
-        open.reader.seek(after);
-        let read = open.reader.read(max).await;
-        let now = self.clock.now();
-        match read {
-            Ok(page) => self.session.handle(
-                now,
-                Input::Page {
-                    execution_id,
-                    records: page.records,
-                    gap: page.gap,
-                    ended: page.ended,
-                },
-            ),
-            Err(error) => {
-                tracing::error!(%execution_id, %error, "a log could not be read");
-                let message = "The log could not be read.".to_owned();
-                self.session.handle(
-                    now,
-                    Input::Refused {
-                        execution_id,
-                        status: 500,
-                        message,
-                    },
-                );
-            }
-        }
-    }
 }
 
-/// The first of the open logs that has moved past what the session was told of it.
-async fn grown(open: &BTreeMap<ExecutionId, Open>) -> (ExecutionId, Tail) {
-    let wait = |(id, open): (&ExecutionId, &Open)| -> BoxFuture<'_, (ExecutionId, Tail)> {
-        let (id, mut tail, told): (_, watch::Receiver<Tail>, _) =
-            (id.clone(), open.reader.stream().watch(), open.told);
-        async move {
-            let moved = tail.wait_for(|tail| *tail != told).await.map(|tail| *tail);
-            match moved {
-                Ok(tail) => (id, tail),
-                Err(_closed) => std::future::pending().await,
-            }
-        }
-        .boxed()
-    };
-    let waits: Vec<_> = open.iter().map(wait).collect();
-    if waits.is_empty() {
-        return std::future::pending().await;
-    }
-    select_all(waits).await.0
+/// What a stream of many executions is to follow.
+pub(crate) struct Choice {
+    /// Executions by name, from where.
+    pub(crate) executions: Vec<(ExecutionId, Position)>,
+    /// Executions that are to come.
+    pub(crate) watch: Option<(Pattern, Since)>,
+    /// What of each of them.
+    pub(crate) filter: Filter,
+    /// Where its reader stands.
+    pub(crate) places: Places,
+    /// Executions that the reader was in the middle of, and that are deleted.
+    pub(crate) gone: usize,
 }
+
+/// An execution was made.
+async fn created(created: Option<&mut watch::Receiver<u64>>) {
+    if let Some(created) = created
+        && created.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Events of one execution that are written before those of another have their turn.
+const PAGE_OF_MANY: usize = 128;
 
 fn session_config(config: &Config) -> SessionConfig {
     SessionConfig {

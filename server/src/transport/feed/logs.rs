@@ -1,0 +1,222 @@
+//! The logs that a connection reads: opened for those who may, read page by page, waited for.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, select_all};
+use stepcast_core::id::{Cursor, ExecutionId, Position, Seq};
+use stepcast_core::session::Input;
+use tokio::sync::watch;
+
+use super::Feed;
+use crate::access::{Action, Deed, Denied, Identity, Lease, On, Pass, decide};
+use crate::log::{Reader, Tail};
+
+/// A log that is followed.
+pub(super) struct Open {
+    pub(super) reader: Reader,
+    /// What the session was told of the tail.
+    pub(super) told: Tail,
+    /// For how long it may be read.
+    pub(super) lease: Lease,
+}
+
+/// What happened to a log.
+pub(super) enum Turn {
+    /// It has grown to here, or ended.
+    Grown(Tail),
+    /// It may not be read any longer.
+    Over,
+}
+
+impl Feed {
+    /// Whether they may read this; the status and the words of the refusal where not.
+    fn admit(&self, execution_id: &ExecutionId) -> Result<Pass, (u16, String)> {
+        if matches!(self.identity, Identity::Local) {
+            return Ok(Pass::default());
+        }
+        let row = self.executions.find(execution_id).map_err(|error| {
+            tracing::error!(%execution_id, %error, "an execution could not be looked up");
+            (500, "The log could not be read.".to_owned())
+        })?;
+        let pass = decide(&self.identity, Action::Open, On::Execution(row.as_ref()));
+        let access = self.executions.access();
+        let good = pass.and_then(|pass| match self.many && !access.is_good(&pass) {
+            true => Err(Denied::Unknown),
+            false => Ok(pass),
+        });
+        good.map_err(Denied::told)
+    }
+
+    /// Tells the audit log who opened what. On a connection to one execution the gate has done so.
+    async fn note(&self, execution_id: &ExecutionId, status: u16) {
+        if let Some(closed) = self.executions.access().closed().filter(|_| self.many) {
+            let deed = Deed {
+                execution: Some(execution_id.to_string()),
+                ..Deed::of(&self.identity, "open", status)
+            };
+            closed.note(deed).await;
+        }
+    }
+
+    pub(super) async fn open(&mut self, execution_id: ExecutionId) {
+        let now = self.clock.now();
+        let pass = match self.admit(&execution_id) {
+            Ok(pass) => pass,
+            Err((status, message)) => {
+                self.note(&execution_id, status).await;
+                let refused = Input::Refused {
+                    execution_id,
+                    status,
+                    message,
+                };
+                return self.session.handle(now, refused);
+            }
+        };
+        self.note(&execution_id, 200).await;
+        let found = self
+            .executions
+            .log()
+            .open(&execution_id)
+            .and_then(|stream| {
+                stream
+                    .map(|stream| Ok((stream.earliest()?, stream)))
+                    .transpose()
+            });
+        let input = match found {
+            Ok(Some((earliest, stream))) => {
+                let (epoch, key, told) = (stream.epoch(), stream.key(), stream.tail());
+                let places = &mut self.places;
+                self.session.begin(&execution_id, |wanted| {
+                    let after = pass.begin(wanted);
+                    if let Some(places) = places {
+                        let seq = match after {
+                            Position::Earliest => 0,
+                            Position::Now => told.last_seq,
+                            Position::After(cursor) => cursor.seq,
+                        };
+                        places.begin(&execution_id, key, Cursor { epoch, seq });
+                    }
+                    after
+                });
+                let open = Open {
+                    reader: Reader::new(stream, 0),
+                    told,
+                    lease: self.executions.access().lease(&pass),
+                };
+                self.open.insert(execution_id.clone(), open);
+                Input::Opened {
+                    execution_id,
+                    epoch,
+                    earliest,
+                    last_seq: told.last_seq,
+                }
+            }
+            Ok(None) => Input::Refused {
+                execution_id,
+                status: 404,
+                message: "There is no execution with this id.".to_owned(),
+            },
+            Err(error) => {
+                tracing::error!(%execution_id, %error, "a log could not be opened");
+                Input::Refused {
+                    execution_id,
+                    status: 500,
+                    message: "The log could not be read.".to_owned(),
+                }
+            }
+        };
+        self.session.handle(now, input);
+    }
+
+    pub(super) async fn read(&mut self, execution_id: ExecutionId, after: Seq, max: usize) {
+        let Some(open) = self.open.get_mut(&execution_id) else {
+            return;
+        };
+        open.reader.seek(after);
+        let read = open.reader.read(max).await;
+        let now = self.clock.now();
+        match read {
+            Ok(page) => self.session.handle(
+                now,
+                Input::Page {
+                    execution_id,
+                    records: page.records,
+                    gap: page.gap,
+                    ended: page.ended,
+                },
+            ),
+            Err(error) => {
+                tracing::error!(%execution_id, %error, "a log could not be read");
+                let message = "The log could not be read.".to_owned();
+                self.session.handle(
+                    now,
+                    Input::Refused {
+                        execution_id,
+                        status: 500,
+                        message,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Tells the session what has become of a log.
+    pub(super) fn turned(&mut self, execution_id: ExecutionId, turn: Turn) {
+        let now = self.clock.now();
+        match turn {
+            Turn::Grown(tail) => {
+                if let Some(open) = self.open.get_mut(&execution_id) {
+                    open.told = tail;
+                }
+                let last_seq = tail.last_seq;
+                self.session.handle(
+                    now,
+                    Input::Grown {
+                        execution_id,
+                        last_seq,
+                    },
+                );
+            }
+            Turn::Over => {
+                let message = "What let you follow it has expired, or was revoked.".to_owned();
+                self.session.handle(
+                    now,
+                    Input::Refused {
+                        execution_id,
+                        status: 403,
+                        message,
+                    },
+                );
+            }
+        }
+    }
+}
+
+/// The first of the open logs that has moved past what the session was told of it, or may not be read any longer.
+pub(super) async fn turn(open: &BTreeMap<ExecutionId, Open>) -> (ExecutionId, Turn) {
+    let wait = |(id, open): (&ExecutionId, &Open)| -> BoxFuture<'_, (ExecutionId, Turn)> {
+        let (id, mut tail, told): (_, watch::Receiver<Tail>, _) =
+            (id.clone(), open.reader.stream().watch(), open.told);
+        let lease = open.lease.clone();
+        async move {
+            let grown = async {
+                match tail.wait_for(|tail| *tail != told).await.map(|tail| *tail) {
+                    Ok(tail) => Turn::Grown(tail),
+                    Err(_closed) => std::future::pending().await,
+                }
+            };
+            let turn = tokio::select! {
+                turn = grown => turn,
+                () = lease.over() => Turn::Over,
+            };
+            (id, turn)
+        }
+        .boxed()
+    };
+    let waits: Vec<_> = open.iter().map(wait).collect();
+    if waits.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(waits).await.0
+}
