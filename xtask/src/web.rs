@@ -41,14 +41,14 @@ pub(crate) fn small(cargo: &mut Command) -> &mut Command {
 
 /// The bindings of a wasm file, for a page that imports them as a module.
 ///
-/// The wasm's address stays in the JavaScript, as a default: without it a bundler would not find the file.
+/// The page says where the wasm is: a default in the JavaScript would have bundlers look for a file of that name.
 pub(crate) fn bindings(wasm: Vec<u8>, name: &str, folder: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
     bindgen.input_bytes(name, wasm);
     bindgen.out_name(name);
     bindgen.web(true)?;
     bindgen.typescript(false);
-    bindgen.omit_default_module_path(false);
+    bindgen.omit_default_module_path(true);
     bindgen.remove_name_section(true);
     bindgen.remove_producers_section(true);
     bindgen.generate(folder)?;

@@ -48,8 +48,8 @@ export class StreamingPipelineMonitor extends Base {
   transport: "" | Transport | (string & {});
   /** `light` or `dark`; as the page where it is empty. Attribute `theme`. */
   theme: "" | "light" | "dark" | (string & {});
-  /** A cursor, or `now`; the first event where it is empty. Attribute `after`. */
-  after: string;
+  /** A cursor, or `now`; the first event where it is empty. Attribute `start-after`. */
+  startAfter: string;
   /** Whether there is a button that cancels the run. Attribute `cancellable`. */
   cancellable: boolean;
   /** Who you are, on a server with accounts. Never an attribute. A new one counts from the next connection on. */

@@ -24,11 +24,11 @@ function sheet() {
   return shared;
 }
 
-const PROPERTIES = ["src", "executionId", "transport", "theme", "after", "cancellable", "token"];
+const PROPERTIES = ["src", "executionId", "transport", "theme", "startAfter", "cancellable", "token"];
 const TRANSPORTS = ["websocket", "sse", "long_poll"];
 
 export class StreamingPipelineMonitor extends Base {
-  static observedAttributes = ["src", "execution-id", "transport", "after", "cancellable"];
+  static observedAttributes = ["src", "execution-id", "transport", "start-after", "cancellable"];
 
   #frame;
   #mounted;
@@ -78,11 +78,12 @@ export class StreamingPipelineMonitor extends Base {
     this.#reflect("theme", value);
   }
 
-  get after() {
-    return this.getAttribute("after") ?? "";
+  // `after` is a method of every element
+  get startAfter() {
+    return this.getAttribute("start-after") ?? "";
   }
-  set after(value) {
-    this.#reflect("after", value);
+  set startAfter(value) {
+    this.#reflect("start-after", value);
   }
 
   get cancellable() {
@@ -174,7 +175,7 @@ export class StreamingPipelineMonitor extends Base {
       url: this.src ? new URL(this.src, this.baseURI).href.replace(/\/$/, "") : location.origin,
       executionId: this.executionId,
       transports,
-      after: this.after || "earliest",
+      after: this.startAfter || "earliest",
       cancellable: this.cancellable,
     };
   }

@@ -102,6 +102,18 @@ test("attributes and properties are one, and a change of either follows another 
   assert.deepEqual(tab.problems, []);
 });
 
+test("it begins after a cursor", async (t) => {
+  const { server, tab } = await open(t);
+  const id = await startRun(server.url, "short");
+  const { epoch, events } = await until("all events", async () => {
+    const page = await json(`${server.url}/api/executions/${id}/events?limit=1000`);
+    return page.closed && page;
+  });
+  await add(tab, { src: server.url, "execution-id": id, "start-after": `${epoch}.${events.length - 2}` });
+  await until("the end", async () => (await told(tab, "ended")).length);
+  assert.equal(await tab.evaluate(() => document.querySelector("streaming-pipeline-monitor").view().events), 2);
+});
+
 test("properties that were set before the class was registered count", async (t) => {
   const { server, tab } = await open(t);
   const id = await startRun(server.url, "short");

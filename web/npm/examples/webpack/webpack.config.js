@@ -3,4 +3,4 @@ import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-export default { mode: "production", context: here, entry: "./main.js", output: { path: `${here}dist`, module: true }, experiments: { outputModule: true }, performance: false };
+export default { mode: "production", context: here, entry: "./main.js", output: { path: `${here}dist`, filename: "main.js", module: true }, experiments: { outputModule: true }, performance: false };
