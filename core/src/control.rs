@@ -200,8 +200,9 @@ pub enum ControlFrame {
 }
 
 impl ControlFrame {
-    const NAMES: &'static [&'static str] =
-        &["hello", "gap", "closed", "ping", "pong", "goaway", "error"];
+    const NAMES: &'static [&'static str] = &[
+        "hello", "gap", "closed", "watching", "matched", "ping", "pong", "goaway", "error",
+    ];
 
     /// Reads a frame; none where this build does not know its name, or a field of it is not as it should be.
     ///
@@ -235,6 +236,15 @@ impl ControlFrame {
                 execution_id: stream()?,
                 last_seq: number("last_seq")?,
                 reason: EndReason::of_name(text("reason")?),
+            },
+            "watching" => Self::Watching {
+                watch: text("watch")?.to_owned(),
+                mark: text("mark")?.parse().ok()?,
+            },
+            "matched" => Self::Matched {
+                watch: text("watch")?.to_owned(),
+                execution_id: stream()?,
+                mark: text("mark")?.parse().ok()?,
             },
             "ping" => Self::Ping {},
             "pong" => Self::Pong {},

@@ -24,6 +24,7 @@ pub struct Pattern {
 ///
 /// Opaque outside this crate and the server.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(type = "string"))]
 pub struct Mark {
     /// The log's incarnation when the run was made.
     pub epoch: Epoch,

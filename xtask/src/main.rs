@@ -39,6 +39,8 @@ Commands:
             --target <NAME>   only this one; may be given several times
   web     build the dashboard into dist/
   npm     build the npm package into web/npm/dist/
+  bench-web  measure the npm package in Chromium; takes some minutes
+            [race] [profile] [opened] [minute]  only these
   tools   install what the tests need into .tools/
 ";
 
@@ -63,6 +65,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         "fuzz" => fuzz::fuzz(rest)?,
         "web" => web::build()?,
         "npm" => npm::build()?,
+        "bench-web" => npm::bench(rest)?,
         "open-page" => start::open_page(rest.first().map_or("", String::as_str))?,
         "tools" => tools::install()?,
         "help" | "-h" | "--help" => println!("{HELP}"),

@@ -22,6 +22,21 @@ pub(crate) fn build_checked() -> Result<()> {
     pack()
 }
 
+/// Measures the package in Chromium, against a server that is built as it ships.
+pub(crate) fn bench(parts: &[String]) -> Result<()> {
+    build()?;
+    run(cargo().args(["build", "--release", "-p", "stepcast-server"]))?;
+    tools::e2e_packages()?;
+    tools::npm_ci("web/bench")?;
+    let node = on_path(&["node"]).ok_or("Node is needed: see https://nodejs.org")?;
+    run(command(node)
+        .arg("web/bench/bench.mjs")
+        .args(parts)
+        .env("STEPCAST_CHROME", tools::chrome()?)
+        .env("STEPCAST_TARGET", target())
+        .env("STEPCAST_BIN", target().join("release/stepcast")))
+}
+
 fn pack() -> Result<()> {
     tools::wasm_target()?;
     tools::npm_ci("web/npm")?;

@@ -70,7 +70,17 @@ execution_id: ExecutionId,
 /** The last event of it. */
 last_seq: number,
 /** How it ended. */
-reason: EndReason, } | { "control": "ping", } | { "control": "pong", } | { "control": "goaway",
+reason: EndReason, } | { "control": "watching",
+/** Which watch. */
+watch: string,
+/** All runs up to here have been looked at. */
+mark: Mark, } | { "control": "matched",
+/** Which watch. */
+watch: string,
+/** The run. */
+execution_id: ExecutionId,
+/** All runs up to this one have been looked at: a watch that begins after it picks up the next. */
+mark: Mark, } | { "control": "ping", } | { "control": "pong", } | { "control": "goaway",
 /** How long to wait, in milliseconds; drawn for each connection, so that not all come at once. */
 retry_ms: number, } | { "control": "error",
 /** Which stream, where one is meant. */
@@ -79,6 +89,14 @@ execution_id?: ExecutionId,
 status: number,
 /** What is wrong, and what to do. */
 message: string, };
+
+/**
+ * A place in the order in which runs were made, `m<epoch>.<number>`: all up to it have been looked at. The default lies
+ * before all of them.
+ *
+ * Opaque outside this crate and the server.
+ */
+export type Mark = string;
 
 /** Why events are missing. */
 export type GapReason = "retention" | "epoch" | "transport";

@@ -3,6 +3,7 @@
 use stepcast_core::control::{ControlFrame, EndReason, GapReason};
 use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::id::{ExecutionId, StepId};
+use stepcast_core::pattern::Mark;
 use stepcast_core::time::Timestamp;
 use stepcast_core::view::{
     ArtifactView, CircuitView, ErrorView, FieldKind, FieldView, FormView, GapView, LogView,
@@ -37,6 +38,7 @@ impl Writer {
         self.add::<StepId>();
         self.add::<Timestamp>();
         self.add::<ControlFrame>();
+        self.add::<Mark>();
         self.add::<GapReason>();
         self.add::<EndReason>();
         self.add::<ConnectionState>();
