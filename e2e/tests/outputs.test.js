@@ -293,3 +293,39 @@ for (const [width, colorScheme] of [
     assert.deepEqual(page.problems, []);
   });
 }
+
+test("the log is filtered by type, by step and by what an event holds, while more comes", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const run = await produce(server, "filter", ["a", "b"]);
+  for (const step of ["a", "b"]) {
+    await run.start(step);
+    for (const word of ["Brest", "Cork", "Dover"]) {
+      await run.say(step, word);
+    }
+    await run.give(step, { port: { name: step === "a" ? "Brest" : "Ely" } });
+  }
+  const page = await openPage(browser, `${server.url}/#/runs/filter`);
+  const rows = page.locator(".event-row");
+  const seqs = () => rows.evaluateAll((rows) => rows.map((row) => Number(row.dataset.seq)));
+  const listed = (expected) => until(`the events ${expected}`, async () => String(await seqs()) === String(expected));
+  await listed([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  await page.getByLabel("Show events that hold").fill("BREST");
+  await listed([3, 6, 8]);
+  await page.getByLabel("Show events of step").selectOption("a");
+  await listed([3, 6]);
+  await page.getByLabel("Show events of type").selectOption("step_complete");
+  await listed([6]);
+  assert.match(await byId(page, "event-count").textContent(), /^1 of 11 events$/);
+  await page.getByLabel("Show events of type").selectOption("");
+  await run.say("a", "once more: Brest");
+  await listed([3, 6, 12]);
+  await run.send({ event_type: "checkpoint_saved", data: { checkpoint_id: "1", step_id: "a" } });
+  await page.getByRole("button", { name: "List them" }).click();
+  await listed([13]);
+  assert.equal(await page.getByLabel("Show events that hold").inputValue(), "");
+  assert.equal(await page.getByLabel("Show events of type").inputValue(), "checkpoint_saved");
+  assert.match(await rows.first().textContent(), /1 after a/);
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(page.problems, []);
+});

@@ -16,7 +16,7 @@ use stepcast_core::view::{RunView, StepView};
 use crate::api::{ApiError, Beginning};
 use crate::delivery::{self, Delivery, Lateness};
 use crate::driver::Notice;
-use crate::log::Log;
+use crate::log::{Filter, Log};
 
 /// Two clocks, read together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -59,6 +59,7 @@ pub struct Store {
     connection: RwSignal<State>,
     now: RwSignal<Now>,
     targets: RwSignal<Option<Targets>>,
+    filter: RwSignal<Filter>,
     replies: RwSignal<BTreeMap<String, Reply>>,
     previews: RwSignal<BTreeMap<String, Preview>>,
     root: NodeRef<Article>,
@@ -81,6 +82,7 @@ impl Store {
             connection: RwSignal::new(State::Idle),
             now: RwSignal::new(Now::default()),
             targets: RwSignal::default(),
+            filter: RwSignal::default(),
             replies: RwSignal::default(),
             previews: RwSignal::default(),
             root: NodeRef::new(),
@@ -237,10 +239,18 @@ impl Store {
         self.inner.with_value(|inner| read(&inner.log))
     }
 
-    /// Lets only events of this type through in the event log.
-    pub fn filter_log(self, filter: Option<EventType>) {
+    /// What events are like that the event log lets through; tracked.
+    pub fn filter(self) -> Filter {
+        self.filter.get()
+    }
+
+    /// Changes what the event log lets through.
+    pub fn filter_log(self, change: impl FnOnce(&mut Filter)) {
+        let mut filter = self.filter.get_untracked();
+        change(&mut filter);
         self.inner
-            .update_value(|inner| inner.log.set_filter(filter));
+            .update_value(|inner| inner.log.set_filter(filter.clone()));
+        self.filter.set(filter);
         self.run.notify();
     }
 

@@ -1,5 +1,7 @@
 //! The event log: a list of which only the visible rows are drawn, so that 100,000 events stay fast.
 
+use std::time::Duration;
+
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
@@ -8,7 +10,8 @@ use stepcast_core::event::EventType;
 use super::output::OutputOf;
 use super::summary::summary;
 use super::words;
-use crate::log::Log;
+use crate::clock::Timer;
+use crate::log::{Filter, Log};
 use crate::store::Store;
 
 /// The log of events, with a filter by type and the chosen event in full.
@@ -23,7 +26,6 @@ pub fn Events(
     let chosen = RwSignal::new(None::<usize>);
     let total = Memo::new(move |_| store.run(|view| view.events));
     let passing = Memo::new(move |_| store.log(|log| log.len()));
-    let filtered = RwSignal::new(false);
     let kinds = Memo::new(move |_| {
         store.log(|log| {
             log.counts()
@@ -32,13 +34,13 @@ pub fn Events(
                 .collect::<Vec<_>>()
         })
     });
-    let on_filter = move |event| {
-        let value = event_target_value(&event);
-        filtered.set(!value.is_empty());
+    let filter = Memo::new(move |_| store.filter());
+    Effect::new(move |_| {
+        // places are others under another filter
+        filter.track();
         chosen.set(None);
-        store.filter_log((!value.is_empty()).then(|| EventType::from(value.as_str())));
-    };
-    let count = move || match filtered.get() {
+    });
+    let count = move || match filter.with(|filter| !filter.is_empty()) {
         true => format!(
             "{} of {}",
             words::count(passing.get() as u64),
@@ -51,20 +53,59 @@ pub fn Events(
             <div class="events-head">
                 <h2 id="events-title">"Events"</h2>
                 <span class="events-count" data-testid="event-count" data-count=move || total.get().to_string()>{count}</span>
-                <label class="events-filter">
-                    <span class="sr-only">"Show events of type"</span>
-                    <select id="events-filter" on:change=on_filter>
-                        <option value="">"all types"</option>
-                        <For each=move || kinds.get() key=String::clone let(kind)>
-                            <option>{kind}</option>
-                        </For>
-                    </select>
-                </label>
             </div>
+            <FilterBar store kinds filter/>
             <Dropped store earlier/>
             <Rows store chosen/>
             <Detail store chosen/>
         </section>
+    }
+    .into_any()
+}
+
+/// What to list: by type, by step, by what an event holds.
+#[component]
+fn FilterBar(store: Store, kinds: Memo<Vec<String>>, filter: Memo<Filter>) -> AnyView {
+    let kind = move || {
+        filter.with(|filter| {
+            filter
+                .kind
+                .as_ref()
+                .map_or(String::new(), ToString::to_string)
+        })
+    };
+    let on_kind = move |event| {
+        let value = event_target_value(&event);
+        let kind = (!value.is_empty()).then(|| EventType::from(value.as_str()));
+        store.filter_log(|filter| filter.kind = kind);
+    };
+    let on_step = move |event| store.filter_log(|filter| filter.step = event_target_value(&event));
+    let typing = StoredValue::new_local(None::<Timer>);
+    let on_text = move |event| {
+        let text = event_target_value(&event);
+        // all events are looked at: once, when the typing rests
+        let look = move || store.filter_log(|filter| filter.text = text);
+        typing.set_value(Some(Timer::after(TYPING_RESTS, look)));
+    };
+    view! {
+        <div class="events-filter" role="search" aria-label="Events">
+            <select id="events-filter" aria-label="Show events of type" prop:value=kind on:change=on_kind>
+                <option value="">"all types"</option>
+                <For each=move || kinds.get() key=String::clone let(kind)>
+                    <option>{kind}</option>
+                </For>
+            </select>
+            <select id="events-step" aria-label="Show events of step" prop:value=move || filter.with(|filter| filter.step.clone()) on:change=on_step>
+                <option value="">"all steps"</option>
+                <For each=move || store.step_ids() key=String::clone let(id)>
+                    <option>{id}</option>
+                </For>
+            </select>
+            <input
+                type="search" id="events-text" aria-label="Show events that hold" placeholder="holds…"
+                autocomplete="off" spellcheck="false" prop:value=move || filter.with(|filter| filter.text.clone()) on:input=on_text
+            />
+        </div>
     }
     .into_any()
 }
@@ -279,6 +320,8 @@ fn row_id(place: usize) -> String {
     format!("event-{place}")
 }
 
+/// So long after the last key a filter is applied.
+const TYPING_RESTS: Duration = Duration::from_millis(200);
 /// A row's height in pixels; the styles say the same.
 const ROW: i32 = 26;
 /// Rows drawn beyond those in sight, either way.

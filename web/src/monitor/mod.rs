@@ -31,6 +31,7 @@ pub mod words;
 use leptos::prelude::*;
 use serde_json::Value;
 use stepcast_core::client::{Config, State, Transport};
+use stepcast_core::event::EventType;
 use stepcast_core::id::{ExecutionId, Position};
 use stepcast_core::view::RunView;
 
@@ -45,6 +46,7 @@ use self::progress::Progress;
 use self::steps::Steps;
 use crate::driver::Notice;
 use crate::feed::Feed;
+use crate::log::Filter;
 use crate::store::Store;
 pub use crate::summary::Summary;
 use crate::{api, clock, transport};
@@ -222,10 +224,19 @@ fn Cancel(store: Store, on_cancel: Callback<()>) -> impl IntoView {
 
 /// The run's input and output, folded.
 #[component]
-fn Facts(store: Store) -> impl IntoView {
+fn Facts(store: Store) -> AnyView {
     let input = Memo::new(move |_| store.run(|view| view.input.is_some()));
     let output = Memo::new(move |_| store.run(|view| view.output.is_some()));
     let usage = Memo::new(move |_| store.run(|view| model::usage(&view.usage)));
+    let checkpoints = Memo::new(move |_| store.run(|view| view.checkpoints));
+    let list_checkpoints = move |_| {
+        store.filter_log(|filter| {
+            *filter = Filter {
+                kind: Some(EventType::CheckpointSaved),
+                ..Filter::default()
+            };
+        });
+    };
     let show = move |title: &'static str, read: fn(&RunView) -> &Option<Value>| {
         let preview = store.peek(|view| read(view).as_ref().map(output::line));
         let value = move || store.peek(|view| read(view).clone()).unwrap_or_default();
@@ -234,6 +245,12 @@ fn Facts(store: Store) -> impl IntoView {
     view! {
         <section class="facts" part="facts" aria-labelledby="facts-title">
             <h2 id="facts-title">"Run" <span class="facts-usage" data-testid="run-usage">{usage}</span></h2>
+            {move || (checkpoints.get() > 0).then(|| view! {
+                <p class="facts-checkpoints">
+                    {words::counted(checkpoints.get(), "checkpoint")} " saved "
+                    <button class="quiet" type="button" on:click=list_checkpoints>"List them"</button>
+                </p>
+            })}
             {move || input.get().then(|| show("Input", |view| &view.input))}
             {move || output.get().then(|| show("Output", |view| &view.output))}
             <Show when=move || !input.get() && !output.get()>
@@ -241,6 +258,7 @@ fn Facts(store: Store) -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }
 
 impl Summary {

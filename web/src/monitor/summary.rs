@@ -27,7 +27,10 @@ pub(super) fn summary(event: &StreamEvent) -> String {
         EventType::StepError | EventType::PipelineError => {
             text("/error/message").map(ToOwned::to_owned)
         }
-        EventType::CheckpointSaved => text("/checkpoint_id").map(ToOwned::to_owned),
+        EventType::CheckpointSaved => text("/checkpoint_id").map(|id| match text("/step_id") {
+            Some(step) => format!("{id} after {step}"),
+            None => id.to_owned(),
+        }),
         EventType::StepOutput => data
             .get("output")
             .map(|output| short_json(output, SUMMARY_CHARS)),

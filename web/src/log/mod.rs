@@ -1,17 +1,21 @@
 //! The event log of a page: core's bounded window, with counts by type and a filter over it.
 
+mod filter;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use stepcast_core::client::window::Window;
 use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::id::Seq;
 
-/// The newest events of a run, and which of them pass a filter by type.
+pub use self::filter::Filter;
+
+/// The newest events of a run, and which of them pass a filter.
 #[derive(Clone, Debug)]
 pub struct Log {
     held: Window,
     counts: BTreeMap<EventType, u64>,
-    filter: Option<EventType>,
+    filter: Filter,
     /// The numbers of the events that pass the filter, in order, counted from the first ever held; unused
     /// without a filter.
     hits: VecDeque<u64>,
@@ -29,7 +33,7 @@ impl Log {
         Self {
             held: Window::new(max_events, max_bytes),
             counts: BTreeMap::new(),
-            filter: None,
+            filter: Filter::default(),
             hits: VecDeque::new(),
         }
     }
@@ -42,7 +46,7 @@ impl Log {
                 self.counts.insert(event.event_type.clone(), 1);
             }
         }
-        if self.filter.as_ref() == Some(&event.event_type) {
+        if !self.filter.is_empty() && self.filter.passes(&event) {
             let number = self.held.dropped() + self.held.len() as u64;
             self.hits.push_back(number);
         }
@@ -61,13 +65,13 @@ impl Log {
         self.hits.clear();
     }
 
-    /// Lets only events of this type through; all where there is none.
-    pub fn set_filter(&mut self, filter: Option<EventType>) {
+    /// Lets only events of this kind through.
+    pub fn set_filter(&mut self, filter: Filter) {
         self.hits.clear();
-        if let Some(wanted) = &filter {
+        if !filter.is_empty() {
             let numbered = (self.held.dropped()..).zip(self.held.iter());
             self.hits = numbered
-                .filter(|(_, event)| event.event_type == *wanted)
+                .filter(|(_, event)| filter.passes(event))
                 .map(|(number, _)| number)
                 .collect();
         }
@@ -76,9 +80,10 @@ impl Log {
 
     /// How many events pass the filter.
     pub fn len(&self) -> usize {
-        match self.filter {
-            Some(_) => self.hits.len(),
-            None => self.held.len(),
+        if self.filter.is_empty() {
+            self.held.len()
+        } else {
+            self.hits.len()
         }
     }
 
@@ -115,10 +120,10 @@ impl Log {
     }
 
     fn index(&self, place: usize) -> Option<usize> {
-        match self.filter {
-            Some(_) => usize::try_from(self.hits.get(place)? - self.held.dropped()).ok(),
-            None => Some(place),
+        if self.filter.is_empty() {
+            return Some(place);
         }
+        usize::try_from(self.hits.get(place)? - self.held.dropped()).ok()
     }
 }
 
@@ -170,14 +175,18 @@ mod tests {
     #[test]
     fn a_filter_holds_for_what_is_here_and_for_what_comes() {
         let mut log = filled(6);
-        log.set_filter(Some(EventType::StepError));
+        let errors = || Filter {
+            kind: Some(EventType::StepError),
+            ..Filter::default()
+        };
+        log.set_filter(errors());
         assert_eq!(seqs(&log), [6, 9]);
         log.push(event(11, "step_progress"));
         log.push(event(12, "step_error"));
         assert_eq!(seqs(&log), [9, 12]);
-        log.set_filter(None);
+        log.set_filter(Filter::default());
         assert_eq!(seqs(&log), [7, 8, 9, 10, 11, 12]);
-        log.set_filter(Some(EventType::StepError));
+        log.set_filter(errors());
         log.clear();
         log.push(event(1, "step_progress"));
         assert!(log.is_empty());
