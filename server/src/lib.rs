@@ -8,6 +8,7 @@
 //! [`context::StreamingContext`].
 
 pub mod access;
+mod agui;
 mod api;
 pub mod artifact;
 mod assets;

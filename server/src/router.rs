@@ -15,7 +15,7 @@ use crate::access::Action::{
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
-use crate::transport::{many, sse, websocket};
+use crate::transport::{agui, many, sse, websocket};
 use crate::{api, assets, edge, guard};
 
 /// What a route asks of who calls, on a server with accounts.
@@ -244,5 +244,11 @@ fn streams(routes: Routes) -> Routes {
             "/stream/pipeline/{execution_id}",
             [(GET, Of(Open))],
             get(sse::open),
+        )
+        .at("/api/agui/{name}", [(POST, May(Start))], post(agui::run))
+        .at(
+            "/api/agui/executions/{id}",
+            [(GET, Of(WatchAll)), (POST, Of(Answer))],
+            get(agui::join).post(agui::go_on),
         )
 }

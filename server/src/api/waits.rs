@@ -61,20 +61,27 @@ pub(crate) async fn answer(
     let by = caller
         .owner()
         .map_or_else(|| named(answering.by), |user| Ok(Some(user)))?;
-    let most = executions.config().max_event_bytes;
-    if json!(answering.answer).to_string().len() > most {
-        let detail = format!("An answer may have {most} bytes; the setting is max_event_bytes.");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-    }
-    let answer = executions
-        .answer(&id, &wait_id, answering.answer, by)
-        .await?;
+    let given = fitting(&executions, answering.answer)?;
+    let answer = executions.answer(&id, &wait_id, given, by).await?;
     let mut body = json!(answer);
     if let Some(object) = body.as_object_mut() {
         object.insert("execution_id".into(), json!(id));
         object.insert("wait_id".into(), wait_id.into());
     }
     Ok(Json(body))
+}
+
+/// An answer that is not too large.
+pub(crate) fn fitting(
+    executions: &Executions,
+    answer: Map<String, Value>,
+) -> Result<Map<String, Value>, Problem> {
+    let most = executions.config().max_event_bytes;
+    if json!(answer).to_string().len() > most {
+        let detail = format!("An answer may have {most} bytes; the setting is max_event_bytes.");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    Ok(answer)
 }
 
 /// Who answers: a name that fits on one line.

@@ -119,6 +119,15 @@ impl Executions {
         })
     }
 
+    /// What an execution was given, where it is kept.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub(crate) fn input(&self, row: &ExecutionRow) -> Result<Option<Value>, StoreError> {
+        let origin = self.0.log.store().origin(row.key.key)?;
+        Ok(origin.map(|(_, input)| input))
+    }
+
     /// What an execution that is known was created with, whatever the catalog holds by now.
     pub(super) fn prepare_again(&self, row: &ExecutionRow) -> Result<Prepared, Problem> {
         let origin = self.0.log.store().origin(row.key.key)?;

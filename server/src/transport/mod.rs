@@ -1,8 +1,9 @@
 //! Transports: the ways in which a subscription leaves the process.
 //!
 //! A [`feed`] drives core's session; a [`dialect`] writes what it gives; a connection of its own is [`live`], and a
-//! [`fan`] writes for all that are at the tail.
+//! [`fan`] writes for all that are at the tail. The protocols of others are [`translated`].
 
+pub(crate) mod agui;
 mod dialect;
 mod fan;
 mod feed;
@@ -12,6 +13,7 @@ pub(crate) mod parameters;
 mod places;
 mod seat;
 pub(crate) mod sse;
+pub(crate) mod translated;
 pub(crate) mod websocket;
 
 pub(crate) use self::fan::Fans;

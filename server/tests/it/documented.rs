@@ -80,6 +80,7 @@ fn links_between_pages_lead_somewhere() {
         "README.md",
         "examples/README.md",
         "examples/producers/README.md",
+        "docs/ag-ui.md",
         "docs/artifacts.md",
         "docs/configuration.md",
         "docs/frontend.md",

@@ -13,6 +13,7 @@ mod access_harness;
 mod access_jwt;
 mod access_register;
 mod access_stream;
+mod agui;
 mod ahead;
 mod artifact;
 mod artifact_steps;

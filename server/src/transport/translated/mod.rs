@@ -1,0 +1,293 @@
+//! A run in the words of another protocol, as server-sent events: the same log, the same read, the same resume.
+//!
+//! A [`Translation`] folds events into pieces. What a reader has seen already is folded too and not sent, so that it
+//! may come back behind any piece: between two pieces of one event as well.
+
+mod place;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::Value;
+use stepcast_core::control::{ControlFrame, GapReason};
+use stepcast_core::event::{EventType, StreamEvent};
+use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
+use stepcast_core::wire::sse::write_event;
+
+pub(crate) use self::place::{Begin, Place};
+use super::feed::{Feed, Frame};
+use super::parameters::Selection;
+use crate::access::Caller;
+use crate::error::Problem;
+use crate::executions::Executions;
+use crate::log::Record;
+
+/// A protocol that a run can be told in. A pure fold: the same events give the same pieces.
+pub(crate) trait Translation: Send + 'static {
+    /// What an event comes to.
+    fn event(&mut self, event: &StreamEvent) -> Vec<Value>;
+
+    /// What it comes to that these events are missing.
+    fn gap(&mut self, from: Seq, to: Seq, reason: GapReason) -> Vec<Value>;
+
+    /// Takes a piece as seen, and gives it as it is to be written. Called with each piece once, in order.
+    fn pass(&mut self, piece: Value) -> Value;
+
+    /// What a reader is told that begins behind the last piece that was passed.
+    fn prelude(&self) -> Vec<Value>;
+
+    /// Whether nothing is to be said until the run says more, so that a stream ends here.
+    fn rests(&self) -> bool {
+        false
+    }
+
+    /// Written behind the last piece of a run that has ended.
+    fn last_word(&self) -> &'static str {
+        ""
+    }
+}
+
+/// A reader of a translation.
+struct Reader<T> {
+    feed: Feed,
+    translation: T,
+    /// Until it has been reached.
+    begin: Option<Begin>,
+    epoch: Epoch,
+    /// The last event that was folded.
+    seq: Seq,
+    /// Something was written of what the run says.
+    told: bool,
+    /// The reader's log is gone: it is told all anew, and to forget what it had.
+    void: bool,
+    ended: bool,
+}
+
+/// Opens a stream of an execution. Who has seen all of one that has ended gets 204.
+///
+/// # Errors
+/// 404 where there is no such execution, 400 where the place lies beyond the end of its log.
+pub(crate) fn open(
+    executions: &Executions,
+    id: &ExecutionId,
+    caller: Caller,
+    begin: Begin,
+    translation: impl Translation,
+) -> Result<Response, Problem> {
+    let stream = executions.log().open(id)?;
+    let stream = stream.ok_or_else(Problem::unknown_execution)?;
+    let tail = stream.tail();
+    if let Begin::After(place) = begin
+        && place.cursor.epoch == stream.epoch()
+    {
+        let seen = place.cursor.seq.saturating_add(u64::from(place.pieces > 0));
+        if seen > tail.last_seq {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "The place lies beyond the end of this execution's log: it belongs to another.",
+            ));
+        }
+        let at_end = place.cursor.seq == tail.last_seq && tail.last_seq > 0;
+        if tail.ended.is_some() && at_end {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+    }
+    let feed = Feed::single(executions.clone(), id.clone(), Selection::default(), caller);
+    let reader = Reader {
+        feed,
+        translation,
+        begin: Some(begin),
+        epoch: stream.epoch(),
+        seq: 0,
+        told: false,
+        void: false,
+        ended: false,
+    };
+    let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
+        let text = reader.next().await?;
+        Some((Ok::<Bytes, Infallible>(text.into()), reader))
+    }));
+    let mut response = body.into_response();
+    set_headers(response.headers_mut(), id);
+    Ok(response)
+}
+
+fn set_headers(headers: &mut HeaderMap, id: &ExecutionId) {
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(header::CONTENT_TYPE, "text/event-stream");
+    // no-transform keeps proxies from compressing, and so from holding back; nginx obeys the last one only
+    set(header::CACHE_CONTROL, "no-store, no-transform");
+    set(header::HeaderName::from_static("x-accel-buffering"), "no");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::VARY, "Accept-Encoding");
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/executions/{id}")) {
+        headers.insert(header::LOCATION, location);
+    }
+}
+
+impl<T: Translation> Reader<T> {
+    /// What there is to write next; none at the end.
+    async fn next(&mut self) -> Option<String> {
+        let mut out = String::new();
+        while out.is_empty() {
+            if self.ended {
+                return None;
+            }
+            // that more is asked for says that the last was taken
+            self.feed.written();
+            let frames = self.feed.ready().await;
+            if frames.is_empty() {
+                if self.told && self.translation.rests() {
+                    return None;
+                }
+                self.feed.wait().await;
+                continue;
+            }
+            for frame in frames {
+                match frame {
+                    // a reader follows one execution, and counts its places itself
+                    Frame::Event(record) | Frame::Placed(record, _) => {
+                        self.event(&record, &mut out);
+                    }
+                    Frame::Control(control) => self.control(&control, &mut out),
+                    Frame::Close(_) => self.ended = true,
+                }
+            }
+            self.reached(&mut out);
+            // a long past is folded a page at a time
+            tokio::task::yield_now().await;
+        }
+        Some(out)
+    }
+
+    fn control(&mut self, control: &ControlFrame, out: &mut String) {
+        match control {
+            ControlFrame::Hello {
+                epoch,
+                last_seq,
+                retry_ms,
+                ..
+            } => {
+                self.epoch = *epoch;
+                self.resolve(*last_seq);
+                // two line ends: readers that look for events only split there
+                out.push_str(&format!("retry: {retry_ms}\n\n"));
+            }
+            ControlFrame::Goaway { retry_ms } => out.push_str(&format!("retry: {retry_ms}\n\n")),
+            ControlFrame::Ping {} => out.push_str(": ping\n\n"),
+            ControlFrame::Gap {
+                from, to, reason, ..
+            } => {
+                let pieces = self.translation.gap(*from, *to, *reason);
+                for piece in pieces {
+                    let piece = self.translation.pass(piece);
+                    if self.begin.is_none() {
+                        write(out, &piece, None);
+                    }
+                }
+            }
+            ControlFrame::Closed { .. } => out.push_str(self.translation.last_word()),
+            // an end without a last word: whoever reads comes back and is refused by HTTP
+            ControlFrame::Error { .. } => self.ended = true,
+            ControlFrame::Pong {}
+            | ControlFrame::Watching { .. }
+            | ControlFrame::Matched { .. }
+            | _ => {}
+        }
+    }
+
+    /// Where the reader begins, now that the log is open.
+    fn resolve(&mut self, last_seq: Seq) {
+        let at = |seq| Place {
+            cursor: Cursor {
+                epoch: self.epoch,
+                seq,
+            },
+            pieces: 0,
+        };
+        let begin = match self.begin.take() {
+            Some(Begin::After(place)) if place.cursor.epoch != self.epoch => {
+                self.void = true;
+                None
+            }
+            Some(Begin::After(place)) => Some(place),
+            Some(Begin::Now) => Some(at(last_seq)),
+            Some(Begin::Answer(waits)) => {
+                self.begin = Some(Begin::Answer(waits));
+                return;
+            }
+            Some(Begin::Earliest) | None => None,
+        };
+        self.begin = begin.filter(|place| *place != at(0)).map(Begin::After);
+    }
+
+    fn event(&mut self, record: &Record, out: &mut String) {
+        let Ok(event) = record.parse() else {
+            return;
+        };
+        self.seq = event.seq;
+        if let Some(Begin::Answer(waits)) = &self.begin
+            && answers(&event, waits)
+        {
+            self.begin = None;
+            self.write_prelude(out, None);
+        }
+        let pieces: VecDeque<Value> = self.translation.event(&event).into();
+        let (cursor, of) = (record.cursor(), pieces.len());
+        for (number, piece) in pieces.into_iter().enumerate() {
+            let place = Place::behind(cursor, number, of);
+            if let Some(Begin::After(begin)) = self.begin
+                && !place.is_within(begin)
+            {
+                self.begin = None;
+                self.write_prelude(out, Some(begin));
+            }
+            let piece = self.translation.pass(piece);
+            if self.begin.is_some() {
+                continue;
+            }
+            self.told = true;
+            if std::mem::take(&mut self.void) {
+                self.write_prelude(out, Some(place));
+            } else {
+                write(out, &piece, Some(place));
+            }
+        }
+    }
+
+    /// At the place where the reader begins, it is told where it stands, though nothing may follow yet.
+    fn reached(&mut self, out: &mut String) {
+        if let Some(Begin::After(begin)) = self.begin
+            && begin.pieces == 0
+            && self.seq >= begin.cursor.seq
+        {
+            self.begin = None;
+            self.write_prelude(out, Some(begin));
+        }
+    }
+
+    fn write_prelude(&self, out: &mut String, place: Option<Place>) {
+        for piece in self.translation.prelude() {
+            write(out, &piece, place);
+        }
+    }
+}
+
+/// Whether the event answers one of these questions, or ends the run.
+fn answers(event: &StreamEvent, waits: &[String]) -> bool {
+    let text = |key: &str| event.data.get(key).and_then(Value::as_str);
+    event.event_type.is_terminal()
+        || event.event_type == EventType::StepProgress
+            && text("kind") == Some("answered")
+            && text("wait_id").is_some_and(|id| waits.iter().any(|wait| wait == id))
+}
+
+fn write(out: &mut String, piece: &Value, place: Option<Place>) {
+    let id = place.map(|place| place.to_string());
+    write_event(out, None, &piece.to_string(), id.as_deref());
+}
