@@ -102,6 +102,7 @@ async function profile(browser, { url }) {
     ["`eventsource`, SSE", "eventsource", {}],
     ["`centrifuge`, WebSocket", "centrifuge", {}],
   ]) {
+    if (process.env.ROW && !label.includes(process.env.ROW)) continue;
     const page = await openPage(browser, `${url}/race.html`);
     await page.waitForFunction(() => window.ready);
     const devtools = await page.context().newCDPSession(page);

@@ -36,7 +36,7 @@ function optimise(name) {
     const wasmOpt = path.join(here, "node_modules/binaryen/bin/wasm-opt");
     const features = ["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext",
       "--enable-mutable-globals", "--enable-reference-types", "--enable-multivalue"];
-    execFileSync(process.execPath, [wasmOpt, "-Oz", ...features, from, "-o", `${made}.new`], { stdio: "inherit" });
+    execFileSync(process.execPath, [wasmOpt, "-Os", ...features, from, "-o", `${made}.new`], { stdio: "inherit" });
     copyFileSync(`${made}.new`, made);
     rmSync(`${made}.new`);
   }

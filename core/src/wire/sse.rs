@@ -89,10 +89,15 @@ impl Reader {
                 return self.check();
             };
             let (head, tail) = rest.split_at(at);
-            self.line.extend_from_slice(head);
-            self.check()?;
             self.skip_lf = tail.first() == Some(&b'\r');
             rest = tail.get(1..).unwrap_or_default();
+            // most lines lie in one piece, and are read where they lie
+            if self.line.is_empty() && head.len() <= self.room() {
+                self.take_line(head, items);
+                continue;
+            }
+            self.line.extend_from_slice(head);
+            self.check()?;
             let line = std::mem::take(&mut self.line);
             self.take_line(&line, items);
         }
@@ -100,11 +105,16 @@ impl Reader {
     }
 
     fn check(&self) -> Result<(), TooLong> {
-        let held = self.line.len() + self.data.as_ref().map_or(0, String::len);
         match self.limit {
-            Some(limit) if held > limit => Err(TooLong(limit)),
+            Some(limit) if self.line.len() > self.room() => Err(TooLong(limit)),
             _ => Ok(()),
         }
+    }
+
+    /// How long a line may be beside the data that came before it.
+    fn room(&self) -> usize {
+        let held = self.data.as_ref().map_or(0, String::len);
+        self.limit.unwrap_or(usize::MAX).saturating_sub(held)
     }
 
     fn take_line(&mut self, line: &[u8], items: &mut Vec<Item>) {

@@ -31,8 +31,8 @@ struct Inner {
     paused: Cell<Option<Position>>,
     /// None where the caller wants no view.
     view: Option<RefCell<RunView>>,
-    /// Events that have come and were not told yet: the inside of a JSON array.
-    batch: RefCell<String>,
+    /// Events that have come and were not told yet: the beginning of a JSON array.
+    batch: RefCell<Vec<u8>>,
     notice: Function,
 }
 
@@ -180,11 +180,10 @@ impl Inner {
         self.fold(|view| view.apply(event));
         let full = {
             let mut batch = self.batch.borrow_mut();
-            if !batch.is_empty() {
-                batch.push(',');
-            }
+            let before = if batch.is_empty() { b'[' } else { b',' };
+            batch.push(before);
             // fails for keys that are no strings; an event came from JSON and has none
-            batch.push_str(&serde_json::to_string(event).unwrap_or_default());
+            let _written = serde_json::to_writer(&mut *batch, event);
             batch.len() > BATCH_BYTES
         };
         if full {
@@ -200,10 +199,13 @@ impl Inner {
 
     /// Tells the events that have come, all in one call.
     fn flush(&self) {
-        let batch = std::mem::take(&mut *self.batch.borrow_mut());
-        if !batch.is_empty()
-            && let Ok(events) = parse(&format!("[{batch}]"))
-        {
+        let mut batch = std::mem::take(&mut *self.batch.borrow_mut());
+        if batch.is_empty() {
+            return;
+        }
+        batch.push(b']');
+        let events = std::str::from_utf8(&batch).ok().map(parse);
+        if let Some(Ok(events)) = events {
             self.call("events", &events);
         }
     }
