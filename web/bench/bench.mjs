@@ -85,7 +85,7 @@ async function race(browser, { url }) {
     }
   }
   replay.stop();
-  table(`${round(count)} events of ${event(count, id).length} bytes`, ["client", "events a second, median of 5", "least", "most"],
+  table(`${round(count)} events of ${event(count, id).length} bytes`, ["client", `events a second, median of ${ROUNDS}`, "least", "most"],
     rows.map(([label], place) => [label, round((count / median(times[place])) * 1000), round((count / Math.max(...times[place])) * 1000), round((count / Math.min(...times[place])) * 1000)]));
 }
 
@@ -216,7 +216,7 @@ async function opened(browser, pages, server) {
     }
     rows.push([label, round(median(times)), round(Math.min(...times)), round(Math.max(...times))]);
   }
-  table("From the address to the run, ms", ["what", "median of 5", "least", "most"], rows);
+  table("From the address to the run, ms", ["what", `median of ${ROUNDS}`, "least", "most"], rows);
 }
 
 try {
