@@ -51,6 +51,16 @@ pub struct Flaw {
     pub suggestion: Option<String>,
 }
 
+impl Flaw {
+    /// What is wrong, without its place.
+    pub(crate) fn inside(&self) -> String {
+        match &self.suggestion {
+            Some(meant) => format!("{}; did you mean `{meant}`?", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

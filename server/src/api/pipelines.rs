@@ -53,9 +53,12 @@ pub(crate) async fn validate(
     let loaded = Pipeline::from_json(&definition, executions.registry_of_users());
     let pipeline = loaded
         .map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
-    Ok(Json(
-        json!({ "valid": true, "pipeline": pipeline.describe(), "warnings": flaws(pipeline.warnings().to_vec()) }),
-    ))
+    Ok(Json(json!({
+        "valid": true,
+        "pipeline": pipeline.describe(),
+        "parameters": pipeline.parameters(),
+        "warnings": flaws(pipeline.warnings().to_vec()),
+    })))
 }
 
 fn summary(executions: &Executions, stored: &Stored) -> Value {

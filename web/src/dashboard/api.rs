@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 
-use crate::api::{ApiError, accept, read};
+use crate::api::{ApiError, Flaw, accept, escaped, read};
 
 /// A run in the list.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -60,7 +60,21 @@ pub struct Pipeline {
     pub parameters: Vec<Parameter>,
     /// What the server would not do as written.
     #[serde(default)]
-    pub warnings: Vec<Value>,
+    pub warnings: Vec<Flaw>,
+    /// Why it does not load.
+    #[serde(default)]
+    pub errors: Vec<Flaw>,
+}
+
+/// A definition that loads.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub(super) struct Checked {
+    /// What it takes.
+    #[serde(default)]
+    pub(super) parameters: Vec<Parameter>,
+    /// What the server would not do as written.
+    #[serde(default)]
+    pub(super) warnings: Vec<Flaw>,
 }
 
 /// Something that a pipeline takes.
@@ -103,15 +117,45 @@ pub(super) async fn pipelines() -> Result<Vec<Pipeline>, ApiError> {
     })
 }
 
-/// Starts a run; its id.
+/// A stored pipeline's definition.
+pub(super) async fn definition(name: &str) -> Result<Value, ApiError> {
+    #[derive(Deserialize)]
+    struct Stored {
+        definition: Value,
+    }
+    let url = format!("/api/pipelines/{}", escaped(name));
+    let stored: Stored = read(Request::get(&url).send().await).await?;
+    Ok(stored.definition)
+}
+
+/// Asks whether a definition would load.
+pub(super) async fn validate(definition: &Value) -> Result<Checked, ApiError> {
+    let request = Request::post("/api/pipelines/validate")
+        .json(definition)
+        .map_err(|error| ApiError::Unreadable(error.to_string()))?;
+    read(request.send().await).await
+}
+
+/// Starts a run of a stored pipeline; its id.
 pub(super) async fn start(pipeline: &str, input: Map<String, Value>) -> Result<String, ApiError> {
+    start_as(&json!({"pipeline": pipeline, "input": input})).await
+}
+
+/// Starts a run of a definition; its id.
+pub(super) async fn start_definition(
+    definition: &Value,
+    input: Map<String, Value>,
+) -> Result<String, ApiError> {
+    start_as(&json!({"definition": definition, "input": input})).await
+}
+
+async fn start_as(body: &Value) -> Result<String, ApiError> {
     #[derive(Deserialize)]
     struct Started {
         execution_id: String,
     }
-    let body = json!({"pipeline": pipeline, "input": input});
     let request = Request::post("/api/executions")
-        .json(&body)
+        .json(body)
         .map_err(|error| ApiError::Unreadable(error.to_string()))?;
     let started: Started = read(request.send().await).await?;
     Ok(started.execution_id)

@@ -70,7 +70,7 @@ impl Filter {
 }
 
 /// A part of an address as it was written; what is no text is left as it stands.
-fn unescaped(part: &str) -> String {
+pub(super) fn unescaped(part: &str) -> String {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part;
     while let Some((head, tail)) = rest.split_once('%') {

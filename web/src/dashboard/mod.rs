@@ -1,8 +1,10 @@
 //! The dashboard: the runs, one run, and the way between them.
 
 pub mod api;
+mod edit;
 mod filter;
 pub mod help;
+mod path;
 pub mod router;
 pub mod runs;
 pub mod sign_in;
@@ -12,6 +14,7 @@ pub mod theme;
 use leptos::prelude::*;
 use stepcast_core::id::ExecutionId;
 
+use self::edit::edit_page;
 use self::help::Help;
 use self::router::{Route, use_route};
 use self::runs::Runs;
@@ -29,10 +32,11 @@ pub fn mount() {
 #[component]
 fn Dashboard() -> impl IntoView {
     let route = use_route();
-    Effect::new(move |_| {
-        if !matches!(route.get(), Route::Run { .. }) {
-            set_title("Runs");
-        }
+    Effect::new(move |_| match route.get() {
+        Route::Run { .. } => {}
+        Route::Edit(name) if name.is_empty() => set_title("A new pipeline"),
+        Route::Edit(name) => set_title(&name),
+        Route::Runs | Route::Unknown(_) => set_title("Runs"),
     });
     view! {
         <a class="skip" href="#main" on:click=skip_to_main>"Skip to the content"</a>
@@ -55,6 +59,7 @@ fn Dashboard() -> impl IntoView {
                 {move || match route.get() {
                     Route::Runs => view! { <RunsPage/> }.into_any(),
                     Route::Run { id, .. } => view! { <RunPage id/> }.into_any(),
+                    Route::Edit(name) => edit_page(name),
                     Route::Unknown(place) => view! { <NotFound place/> }.into_any(),
                 }}
             </SignedIn>

@@ -3,6 +3,9 @@
 use leptos::prelude::*;
 use stepcast_core::id::{ExecutionId, Seq};
 
+use super::filter::unescaped;
+use crate::api::escaped;
+
 /// A page.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Route {
@@ -15,6 +18,8 @@ pub(super) enum Route {
         /// Where in it; the end where there is none.
         at: Option<Seq>,
     },
+    /// `#/edit` and `#/edit/{name}`: a pipeline's definition, a new one or a stored one.
+    Edit(String),
     /// No page of ours.
     Unknown(String),
 }
@@ -26,6 +31,12 @@ impl Route {
         let path = path.trim_end_matches('/');
         if path.is_empty() || path == "/runs" {
             return Self::Runs;
+        }
+        if path == "/edit" {
+            return Self::Edit(String::new());
+        }
+        if let Some(name) = path.strip_prefix("/edit/") {
+            return Self::Edit(unescaped(name));
         }
         let id = path.strip_prefix("/runs/").and_then(|id| id.parse().ok());
         let at = query
@@ -48,6 +59,14 @@ pub(super) fn use_route() -> Memo<Route> {
 /// The address of a run's page.
 pub(super) fn run_address(id: &str) -> String {
     format!("#/runs/{id}")
+}
+
+/// The address of the page of a pipeline's definition; of a new one where there is no name.
+pub(super) fn edit_address(name: &str) -> String {
+    match name {
+        "" => "#/edit".to_owned(),
+        name => format!("#/edit/{}", escaped(name)),
+    }
 }
 
 /// Goes to a run's page.
@@ -74,6 +93,8 @@ mod tests {
             ("#/runs/exec_1?at=17", run(Some(17))),
             ("#/runs/exec_1?x=1&at=z", run(None)),
             ("#/runs/a%2Fb", Route::Unknown("/runs/a%2Fb".into())),
+            ("#/edit", Route::Edit(String::new())),
+            ("#/edit/a%20b%2Fc", Route::Edit("a b/c".into())),
             ("#/elsewhere", Route::Unknown("/elsewhere".into())),
         ] {
             assert_eq!(Route::parse(hash), route, "{hash}");

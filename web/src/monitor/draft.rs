@@ -20,7 +20,7 @@ pub enum Draft {
 
 impl Draft {
     /// What stands in a field at first: its default.
-    pub(super) fn of(field: &FieldView) -> Self {
+    pub(crate) fn of(field: &FieldView) -> Self {
         let default = field.default.as_ref().unwrap_or(&Value::Null);
         match field.kind {
             FieldKind::Boolean => Self::Flag(default == &Value::Bool(true)),
@@ -63,7 +63,7 @@ impl Draft {
 ///
 /// # Errors
 /// What is wrong, by the names of the fields.
-pub(super) fn answer<'a>(
+pub(crate) fn answer<'a>(
     filled: impl IntoIterator<Item = (&'a FieldView, Draft)>,
 ) -> Result<Map<String, Value>, Vec<(String, String)>> {
     let (mut answer, mut flaws) = (Map::new(), Vec::new());
@@ -116,7 +116,7 @@ pub(super) fn shown(field: Option<&FieldView>, value: &Value) -> String {
 }
 
 /// A value as it stands in a field, or in an attribute of one.
-pub(super) fn typed(value: &Value) -> String {
+pub(crate) fn typed(value: &Value) -> String {
     match value.as_str() {
         Some(text) => text.to_owned(),
         None if value.is_null() => String::new(),
