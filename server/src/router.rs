@@ -99,10 +99,13 @@ pub(crate) fn router(executions: Executions) -> Router {
     if let Some(cors) = edge::cross_origin(&executions.config().edge) {
         router = router.layer(cors);
     }
-    router
+    router = router
         .layer(from_fn_with_state(executions.clone(), guard::same_site))
-        .layer(from_fn(edge::harden))
-        .with_state(executions)
+        .layer(from_fn(edge::harden));
+    if let Some(proxies) = edge::Proxies::of(&executions.config().edge) {
+        router = router.layer(from_fn_with_state(proxies, edge::locate));
+    }
+    router.with_state(executions)
 }
 
 fn all() -> Routes {

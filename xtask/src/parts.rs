@@ -275,6 +275,7 @@ fn start(tally: &mut Tally) -> Result<()> {
 
 fn e2e(tally: &mut Tally) -> Result<()> {
     prepare_e2e()?;
+    let (nginx, caddy) = tools::proxies()?;
     node_tests(
         tally,
         "e2e/tests",
@@ -282,6 +283,8 @@ fn e2e(tally: &mut Tally) -> Result<()> {
             ("STEPCAST_PYTHON", tools::python()?),
             ("STEPCAST_IA_PYTHON", tools::ia_modules()?),
             ("STEPCAST_CHROME", tools::chrome()?),
+            ("STEPCAST_NGINX", nginx),
+            ("STEPCAST_CADDY", caddy),
         ],
     )
 }

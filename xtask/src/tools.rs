@@ -1,6 +1,6 @@
 //! What the build and the tests need beyond git, rustup's Rust and Node, brought here on demand.
 //!
-//! Everything goes into `.tools/` and `e2e/node_modules/`; only a browser and Python's `venv` module may
+//! Everything goes into `.tools/` and `e2e/node_modules/`; only a browser, Python's `venv` module and two proxies may
 //! come from the system's packages. What is there in the right version is left alone.
 
 use std::fs;
@@ -26,6 +26,8 @@ pub(crate) fn install() -> Result<()> {
     python()?;
     ia_modules()?;
     println!("browser: {}", chrome()?.display());
+    let (nginx, caddy) = proxies()?;
+    println!("proxies: {}, {}", nginx.display(), caddy.display());
     Ok(())
 }
 
@@ -199,6 +201,23 @@ fn installed_chrome() -> Option<PathBuf> {
         .iter()
         .map(PathBuf::from);
     on_path.chain(apps).find(works)
+}
+
+/// The proxies of `docs/proxy`, nginx and Caddy. Neither is passed over: what the documentation shows was run.
+pub(crate) fn proxies() -> Result<(PathBuf, PathBuf)> {
+    // Debian's folder for servers is not on everybody's PATH
+    let server = |name: &str| on_path(&[name]).or_else(|| file(&format!("/usr/sbin/{name}")));
+    let found = || Some((server("nginx")?, server("caddy")?, on_path(&["openssl"])?));
+    if found().is_none() {
+        system_packages(&["nginx-light", "caddy", "openssl"])?;
+    }
+    let (nginx, caddy, _openssl) =
+        found().ok_or("the tests need nginx, caddy and openssl: install them")?;
+    Ok((nginx, caddy))
+}
+
+fn file(path: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(path)).filter(|path| path.is_file())
 }
 
 fn works(program: &PathBuf) -> bool {

@@ -1,5 +1,7 @@
 //! The audit log: who opened, started, answered, cancelled, shared and administered, and who was turned away.
 
+use std::net::IpAddr;
+
 use rusqlite::params;
 use serde::Serialize;
 use stepcast_core::time::Timestamp;
@@ -7,6 +9,7 @@ use stepcast_core::time::Timestamp;
 use super::identity::{Credential, Identity};
 use super::register::{Register, RegisterError, now, signed};
 use super::token::time;
+use crate::edge::Source;
 
 /// Something that somebody did, or wished to do.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Deed {
     pub(crate) execution: Option<String>,
     /// The HTTP status that came of it.
     pub(crate) status: u16,
+    /// From which address.
+    pub(crate) address: Option<IpAddr>,
     /// What else there is to say.
     pub(crate) detail: Option<String>,
 }
@@ -42,6 +47,8 @@ pub struct AuditRow {
     pub execution_id: Option<String>,
     /// The HTTP status that came of it.
     pub status: u16,
+    /// From which address, where that is known.
+    pub address: Option<String>,
     /// What else there is to say.
     pub detail: Option<String>,
 }
@@ -60,8 +67,13 @@ pub struct AuditQuery {
 }
 
 impl Deed {
-    /// What `identity` did.
-    pub(crate) fn of(identity: &Identity, action: &'static str, status: u16) -> Self {
+    /// What `identity` did from there.
+    pub(crate) fn of(
+        identity: &Identity,
+        source: Source,
+        action: &'static str,
+        status: u16,
+    ) -> Self {
         let credential = match identity {
             Identity::Known(known) => Some(known.credential),
             Identity::Local | Identity::Stranger => None,
@@ -72,6 +84,7 @@ impl Deed {
             action,
             execution: None,
             status,
+            address: source.address,
             detail: None,
         }
     }
@@ -82,8 +95,8 @@ impl Register {
     pub(crate) fn note(&self, deed: &Deed, most: u64) -> Result<(), RegisterError> {
         let connection = self.notes();
         let mut insert = connection.prepare_cached(
-            "INSERT INTO audit (at, user, shown, action, execution, status, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO audit (at, user, shown, action, execution, status, detail, address)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         insert.execute(params![
             now(),
@@ -92,7 +105,8 @@ impl Register {
             deed.action,
             deed.execution,
             deed.status,
-            deed.detail
+            deed.detail,
+            deed.address.map(|address| address.to_string())
         ])?;
         let id = connection.last_insert_rowid();
         // numbers have no holes but those that this makes, at the old end
@@ -109,7 +123,7 @@ impl Register {
     pub fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditRow>, RegisterError> {
         let connection = self.notes();
         let mut statement = connection.prepare_cached(
-            "SELECT id, at, user, shown, action, execution, status, detail FROM audit
+            "SELECT id, at, user, shown, action, execution, status, detail, address FROM audit
              WHERE id < ?1 AND (?2 IS NULL OR user = ?2) AND (?3 IS NULL OR execution = ?3)
              ORDER BY id DESC LIMIT ?4",
         )?;
@@ -126,6 +140,7 @@ impl Register {
                     execution_id: row.get(5)?,
                     status: row.get(6)?,
                     detail: row.get(7)?,
+                    address: row.get(8)?,
                 })
             })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -144,7 +159,7 @@ mod tests {
             let deed = Deed {
                 user: Some(format!("user{}", n % 2)),
                 execution: Some(format!("run{n}")),
-                ..Deed::of(&Identity::Stranger, "open", 200 + n)
+                ..Deed::of(&Identity::Stranger, Source::default(), "open", 200 + n)
             };
             register.note(&deed, 4).unwrap();
         }

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use super::decision::{Denied, Pass};
 use super::identity::Identity;
 use super::{Access, Action, Known, On, decide};
+use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::ExecutionRow;
@@ -15,6 +16,8 @@ use crate::log::ExecutionRow;
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
     pub(crate) pass: Pass,
+    /// From where.
+    pub(crate) source: Source,
 }
 
 impl Caller {
@@ -23,6 +26,7 @@ impl Caller {
         Self {
             identity: Identity::Local,
             pass: Pass::default(),
+            source: Source::default(),
         }
     }
 

@@ -17,6 +17,7 @@ use super::decision::{Action, On, Pass, decide};
 use super::identity::Identity;
 use super::ticket::Purpose;
 use super::{Closed, Deed, Unproven};
+use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::router::{Ask, Rules};
@@ -57,8 +58,13 @@ impl Gate {
         let execution_id = named(parts).await?;
         let id = execution_id.as_ref().map(ExecutionId::as_str);
         let identity = self.closed.identify(parts, id, Purpose::of(path)).await;
+        let source = parts.extensions.get().copied().unwrap_or_default();
         let passed = |identity, pass, action| Passed {
-            caller: Caller { identity, pass },
+            caller: Caller {
+                identity,
+                pass,
+                source,
+            },
             action,
             execution_id: execution_id.clone(),
             status: None,
@@ -95,7 +101,7 @@ impl Gate {
             Ask::May(action) => {
                 let identity = identity?;
                 let pass = decide(&identity, action, On::Nothing);
-                self.turned(&identity, action, None, &pass).await;
+                self.turned(&identity, source, action, None, &pass).await;
                 Ok(passed(identity, pass?, Some(action)))
             }
             Ask::Of(action) => {
@@ -105,7 +111,7 @@ impl Gate {
                     None => None,
                 };
                 let pass = decide(&identity, action, On::Execution(row.as_ref()));
-                self.turned(&identity, action, execution_id.as_ref(), &pass)
+                self.turned(&identity, source, action, execution_id.as_ref(), &pass)
                     .await;
                 Ok(passed(identity, pass?, Some(action)))
             }
@@ -116,6 +122,7 @@ impl Gate {
     async fn turned(
         &self,
         identity: &Identity,
+        source: Source,
         action: Action,
         execution_id: Option<&ExecutionId>,
         pass: &Result<Pass, super::Denied>,
@@ -126,7 +133,7 @@ impl Gate {
         {
             let deed = Deed {
                 execution,
-                ..Deed::of(identity, word, denied.told().0)
+                ..Deed::of(identity, source, word, denied.told().0)
             };
             self.closed.note(deed).await;
         }
@@ -145,7 +152,7 @@ impl Gate {
         }
         let deed = Deed {
             execution,
-            ..Deed::of(identity, word, status)
+            ..Deed::of(identity, passed.caller.source, word, status)
         };
         self.closed.note(deed).await;
     }

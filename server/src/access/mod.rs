@@ -54,6 +54,7 @@ pub use self::token::{NewToken, TokenRow};
 use crate::RunError;
 use crate::clock::unix_millis;
 use crate::config::Config;
+use crate::edge::Source;
 use crate::error::Problem;
 
 /// Who may come in; cheap to clone.
@@ -64,8 +65,8 @@ pub struct Access(Option<Arc<Closed>>);
 #[derive(Debug)]
 pub(crate) struct Closed {
     pub(crate) settings: AccessSettings,
-    /// Whether cookies go over TLS only.
-    pub(crate) secure_cookies: bool,
+    /// Whether cookies go over TLS only; where there is nothing, those that are asked for under it.
+    secure_cookies: Option<bool>,
     pub(crate) register: Register,
     pub(crate) tickets: Tickets,
     verifier: Option<Verifier>,
@@ -99,7 +100,7 @@ impl Access {
         let clear = config.listen.ip().is_loopback() && !config.tls.is_on();
         Ok(Self(Some(Arc::new(Closed {
             settings: settings.clone(),
-            secure_cookies: settings.secure_cookies.unwrap_or(!clear),
+            secure_cookies: settings.secure_cookies.or((!clear).then_some(true)),
             register: Register::open(&config.data_dir)?,
             tickets: Tickets::default(),
             verifier,
@@ -263,15 +264,20 @@ impl Closed {
         }
     }
 
+    /// Whether a cookie that is asked for from there goes over TLS only.
+    pub(crate) fn secures_cookies(&self, source: Source) -> bool {
+        self.secure_cookies.unwrap_or(source.secure)
+    }
+
     /// Ends the streams that were opened with it.
     pub(crate) fn end(&self, credential: Credential) {
         self.leases.end(credential);
     }
 
     /// Writes into the audit log that somebody has failed to sign in.
-    pub(crate) async fn note_failure(self: &Arc<Self>) {
+    pub(crate) async fn note_failure(self: &Arc<Self>, source: Source) {
         if self.failures.check().is_ok() {
-            let deed = Deed::of(&Identity::Stranger, "sign_in", 401);
+            let deed = Deed::of(&Identity::Stranger, source, "sign_in", 401);
             self.note(deed).await;
         }
     }

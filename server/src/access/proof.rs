@@ -3,6 +3,8 @@
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 
+use crate::edge::Source;
+
 /// What a request shows.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Proof<'a> {
@@ -94,11 +96,12 @@ pub(crate) fn is_own_page(parts: &Parts) -> bool {
     let host = text(header::HOST).or_else(|| parts.uri.authority().map(|it| it.as_str()));
     let upgrades = parts.headers.contains_key(header::UPGRADE);
     let reads = matches!(parts.method, Method::GET | Method::HEAD) && !upgrades;
+    // a page that came in clear may be anybody's, whatever its name
+    let secure = parts.extensions.get().is_some_and(|it: &Source| it.secure);
     match text(header::ORIGIN) {
-        Some(origin) => {
-            let named = origin.split_once("://").map(|(_, authority)| authority);
-            named.is_some() && named == host
-        }
+        Some(origin) => origin.split_once("://").is_some_and(|(scheme, authority)| {
+            Some(authority) == host && (scheme == "https" || !secure)
+        }),
         None => reads,
     }
 }
@@ -182,5 +185,18 @@ mod tests {
         assert!(!own("GET", &[("upgrade", "websocket")]));
         assert!(own("GET", &[("upgrade", "websocket"), ("origin", same)]));
         assert!(!own("GET", &[("sec-fetch-site", "cross-site")]));
+        // under TLS a page of the same name that came in clear is another site
+        for (origin, is_own) in [
+            ("https://127.0.0.1:8400", true),
+            ("http://127.0.0.1:8400", false),
+        ] {
+            let headers = [("host", "127.0.0.1:8400"), ("origin", origin)];
+            let mut parts = parts("POST", "/", &headers);
+            parts.extensions.insert(Source {
+                secure: true,
+                ..Source::default()
+            });
+            assert_eq!(is_own_page(&parts), is_own, "{origin}");
+        }
     }
 }

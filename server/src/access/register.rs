@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use thiserror::Error;
 
 use super::identity::Credential;
@@ -56,13 +56,15 @@ impl Register {
         let path = directory.join(FILE);
         private(&path)?;
         let open = || {
-            let connection = Connection::open(&path)?;
+            let mut connection = Connection::open(&path)?;
             connection.busy_timeout(BUSY)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
             let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version == 0 {
-                connection.execute_batch(SCHEMA)?;
+            match version {
+                0 => connection.execute_batch(SCHEMA)?,
+                1 => upgrade(&mut connection)?,
+                _ => {}
             }
             let notes = Connection::open(&path)?;
             notes.busy_timeout(BUSY)?;
@@ -120,6 +122,18 @@ impl Register {
     }
 }
 
+/// From the first version, in which nobody noted from where something was done.
+fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // another process may have been first
+    if version == 1 {
+        change
+            .execute_batch("ALTER TABLE audit ADD COLUMN address TEXT; PRAGMA user_version = 2;")?;
+    }
+    change.commit()
+}
+
 /// Only its owner reads it.
 #[cfg(unix)]
 fn private(path: &Path) -> io::Result<()> {
@@ -156,7 +170,7 @@ const FILE: &str = "access.db";
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What this version writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 BEGIN IMMEDIATE;
@@ -199,15 +213,17 @@ CREATE TABLE IF NOT EXISTS audit (
     action TEXT NOT NULL,
     execution TEXT,
     status INTEGER NOT NULL,
-    detail TEXT
+    detail TEXT,
+    address TEXT
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::AuditQuery;
 
     #[test]
     fn two_processes_may_have_it_open_and_a_later_version_is_not_touched() {
@@ -216,7 +232,7 @@ mod tests {
         let other = Register::open(directory.path()).unwrap();
         assert!(!one.is_valid(Credential::Token(1)).unwrap());
         assert!(other.is_valid(Credential::Jwt).unwrap());
-        other.lock().pragma_update(None, "user_version", 2).unwrap();
+        other.lock().pragma_update(None, "user_version", 3).unwrap();
         assert!(matches!(
             Register::open(directory.path()),
             Err(RegisterError::Later(_))
@@ -226,6 +242,29 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             let meta = fs::metadata(directory.path().join(FILE)).unwrap();
             assert_eq!(meta.permissions().mode() & 0o077, 0);
+        }
+    }
+
+    #[test]
+    fn the_register_of_the_first_version_is_taken_on() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Register::open(directory.path()).unwrap());
+        let old = Connection::open(directory.path().join(FILE)).unwrap();
+        old.execute_batch(
+            "ALTER TABLE audit DROP COLUMN address;
+             INSERT INTO audit (at, action, status) VALUES (1, 'open', 200);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let register = Register::open(directory.path()).unwrap();
+            let query = AuditQuery {
+                limit: 10,
+                ..AuditQuery::default()
+            };
+            let rows = register.audit(&query).unwrap();
+            assert_eq!((rows.len(), &rows[0].address), (1, &None));
         }
     }
 }

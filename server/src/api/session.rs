@@ -15,6 +15,7 @@ use super::body::Body;
 use crate::access::proof::{Proof, SESSION_COOKIE, SHARE_COOKIE, is_own_page};
 use crate::access::{Caller, Closed, Credential, Deed, Identity, Known};
 use crate::clock::unix_millis;
+use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
 
@@ -41,6 +42,7 @@ pub(crate) async fn begin(
 ) -> Result<Response, Response> {
     let closed = accounts(&executions).map_err(Problem::into_response)?;
     let (parts, body) = request.into_parts();
+    let source = parts.extensions.get().copied().unwrap_or_default();
     if parts.headers.contains_key(header::ORIGIN) && !is_own_page(&parts) {
         let detail = "A page of another site cannot sign anybody in here.";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response());
@@ -59,16 +61,16 @@ pub(crate) async fn begin(
         let detail = "Give `token`: `stepcast token create` makes one.";
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail).into_response());
     };
-    sign_in(closed, &token)
+    sign_in(closed, source, &token)
         .await
         .map_err(Problem::into_response)
 }
 
-async fn sign_in(closed: &Arc<Closed>, token: &str) -> Result<Response, Problem> {
+async fn sign_in(closed: &Arc<Closed>, source: Source, token: &str) -> Result<Response, Problem> {
     let known = match closed.bearer(token.trim()).await {
         Ok(known) => known,
         Err(unproven) => {
-            closed.note_failure().await;
+            closed.note_failure(source).await;
             return Err(unproven.into());
         }
     };
@@ -78,12 +80,13 @@ async fn sign_in(closed: &Arc<Closed>, token: &str) -> Result<Response, Problem>
         .expires
         .map_or(longest, |expires| expires.min(longest));
     let age = Duration::from_millis(until.saturating_sub(now));
+    let secure = closed.secures_cookies(source);
     let cookie = match known.credential {
         // a link is a secret of its own, and goes beside a session that is there
-        Credential::Share(_) => set_cookie(closed, SHARE_COOKIE, token.trim(), age),
+        Credential::Share(_) => set_cookie(secure, SHARE_COOKIE, token.trim(), age),
         Credential::Token(_) | Credential::Jwt | Credential::Session(_) => {
             let session = closed.register.begin_session(&known, until)?;
-            set_cookie(closed, SESSION_COOKIE, session.reveal(), age)
+            set_cookie(secure, SESSION_COOKIE, session.reveal(), age)
         }
     };
     let known = Known {
@@ -92,7 +95,9 @@ async fn sign_in(closed: &Arc<Closed>, token: &str) -> Result<Response, Problem>
     };
     let body = Json(described(&known));
     let identity = Identity::Known(Arc::new(known));
-    closed.note(Deed::of(&identity, "sign_in", 201)).await;
+    closed
+        .note(Deed::of(&identity, source, "sign_in", 201))
+        .await;
     let mut response = (StatusCode::CREATED, body).into_response();
     add_cookie(response.headers_mut(), &cookie);
     Ok(response)
@@ -108,12 +113,17 @@ pub(crate) async fn end(
         closed.register.end_session(number)?;
         closed.end(Credential::Session(number));
         closed
-            .note(Deed::of(&caller.identity, "sign_out", 204))
+            .note(Deed::of(&caller.identity, caller.source, "sign_out", 204))
             .await;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     for name in [SESSION_COOKIE, SHARE_COOKIE] {
-        let cookie = set_cookie(closed, name, "", Duration::ZERO);
+        let cookie = set_cookie(
+            closed.secures_cookies(caller.source),
+            name,
+            "",
+            Duration::ZERO,
+        );
         add_cookie(response.headers_mut(), &cookie);
     }
     Ok(response)
@@ -144,12 +154,8 @@ fn described(known: &Known) -> Value {
     })
 }
 
-fn set_cookie(closed: &Closed, name: &str, value: &str, age: Duration) -> String {
-    let secure = if closed.secure_cookies {
-        "; Secure"
-    } else {
-        ""
-    };
+fn set_cookie(secure: bool, name: &str, value: &str, age: Duration) -> String {
+    let secure = if secure { "; Secure" } else { "" };
     let age = age.as_secs();
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}")
 }

@@ -4,8 +4,11 @@ mod content_policy;
 mod headers;
 mod origins;
 mod settings;
+mod source;
 
 pub(crate) use self::content_policy::of_page;
 pub(crate) use self::headers::harden;
 pub(crate) use self::origins::cross_origin;
 pub use self::settings::EdgeSettings;
+pub use self::source::Forwarding;
+pub(crate) use self::source::{Proxies, Source, locate};

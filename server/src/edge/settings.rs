@@ -3,12 +3,18 @@
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 
+use super::source::{Forwarding, network};
+
 /// What comes in, and how. `docs/configuration.md` holds it as a table.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeSettings {
     /// Pages of other sites that may call this server, each as a browser names it: `https://app.example`.
     pub allowed_origins: Vec<String>,
+    /// Proxies in front, addresses and networks (`10.0.0.0/8`): only what they say counts of where a request comes from.
+    pub trusted_proxies: Vec<String>,
+    /// In which headers they say it.
+    pub forwarding: Forwarding,
 }
 
 impl EdgeSettings {
@@ -25,6 +31,15 @@ impl EdgeSettings {
                 let key = format!("edge.allowed_origins[{at}]");
                 let message = format!(
                     "`{origin}` is no origin: write scheme, host and port as a browser does, for example https://app.example, without a path; `*` is not taken"
+                );
+                return Err((key, message));
+            }
+        }
+        for (at, proxy) in self.trusted_proxies.iter().enumerate() {
+            if network(proxy).is_none() {
+                let key = format!("edge.trusted_proxies[{at}]");
+                let message = format!(
+                    "`{proxy}` is no address: write one, for example 127.0.0.1, or a network, for example 10.0.0.0/8; names are not taken"
                 );
                 return Err((key, message));
             }
@@ -54,6 +69,7 @@ mod tests {
         let checked = |origin: &str| {
             let settings = EdgeSettings {
                 allowed_origins: vec![origin.to_owned()],
+                ..EdgeSettings::default()
             };
             settings.check()
         };
@@ -76,6 +92,25 @@ mod tests {
         ] {
             let (key, message) = checked(bad).unwrap_err();
             assert_eq!(key, "edge.allowed_origins[0]");
+            assert!(message.contains(bad), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network_and_no_name() {
+        let checked = |proxy: &str| {
+            let settings = EdgeSettings {
+                trusted_proxies: vec!["::1".to_owned(), proxy.to_owned()],
+                ..EdgeSettings::default()
+            };
+            settings.check()
+        };
+        for good in ["127.0.0.1", "10.0.0.0/8", "fd00::/8"] {
+            assert_eq!(checked(good), Ok(()), "{good}");
+        }
+        for bad in ["proxy", "10.0.0.0/33", "*", "", "127.0.0.1:80"] {
+            let (key, message) = checked(bad).unwrap_err();
+            assert_eq!(key, "edge.trusted_proxies[1]");
             assert!(message.contains(bad), "{message}");
         }
     }

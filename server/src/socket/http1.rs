@@ -15,13 +15,14 @@ use tower_service::Service as _;
 use super::handover::Handover;
 use super::io::{Carrier, HttpSocket};
 use super::{Connections, Socket};
+use crate::edge::Source;
 
 impl Connections {
     /// Speaks HTTP/1.1, and gives the connection to whoever takes it.
-    pub(super) async fn http1<C: Carrier>(&self, carrier: C) {
+    pub(super) async fn http1<C: Carrier>(&self, carrier: C, peer: Source) {
         let handover = Handover::default();
         let socket = HttpSocket::new(carrier, handover.clone());
-        let Some((socket, read)) = self.requests(socket, &handover).await else {
+        let Some((socket, read)) = self.requests(socket, peer, &handover).await else {
             return;
         };
         if let Some(taker) = handover.take() {
@@ -34,11 +35,13 @@ impl Connections {
     async fn requests<C: Carrier>(
         &self,
         socket: HttpSocket<C>,
+        peer: Source,
         handover: &Handover,
     ) -> Option<(Socket, bytes::Bytes)> {
         let (router, way_out) = (self.router.clone(), handover.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(way_out.clone());
+            request.extensions_mut().insert(peer);
             Box::pin(router.clone().call(request.map(Body::new)))
         });
         let mut connection = Box::pin(

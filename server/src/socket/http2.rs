@@ -24,6 +24,7 @@ use tower_service::Service as _;
 
 use super::Connections;
 use super::io::Carrier;
+use crate::edge::Source;
 
 tokio::task_local! {
     /// When a piece of this stream's body was given out, where no more was asked for since.
@@ -32,9 +33,10 @@ tokio::task_local! {
 
 impl Connections {
     /// Speaks HTTP/2 until the connection ends.
-    pub(super) async fn http2<C: Carrier>(&self, carrier: C) {
+    pub(super) async fn http2<C: Carrier>(&self, carrier: C, peer: Source) {
         let router = self.router.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             let answer = router.clone().call(request.map(Body::new));
             Box::pin(async move { answer.await.map(|response| response.map(Piecemeal::new)) })
         });

@@ -22,6 +22,7 @@ use self::io::Deadlined;
 pub(crate) use self::io::stopped_reading;
 pub(crate) use self::stream::Socket;
 use self::tls::{Certificate, H2};
+use crate::edge::Source;
 
 /// What every connection is served with.
 #[derive(Clone, Debug)]
@@ -66,15 +67,16 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        let peer = Source::peer(stream.peer_addr().ok(), self.certificate.is_some());
         let stream = Deadlined::new(stream, self.write_deadline);
         match &self.certificate {
-            None => self.http1(stream).await,
+            None => self.http1(stream, peer).await,
             Some(certificate) => {
                 // a frame of its own: the handshake's state goes before HTTP begins
                 let greeted = Box::pin(self.greet(certificate, stream)).await;
                 match greeted {
-                    Some(stream) if speaks_http2(&stream) => self.http2(stream).await,
-                    Some(stream) => self.http1(stream).await,
+                    Some(stream) if speaks_http2(&stream) => self.http2(stream, peer).await,
+                    Some(stream) => self.http1(stream, peer).await,
                     None => {}
                 }
             }

@@ -28,6 +28,7 @@ mod distance;
 mod documented;
 mod edge_browser;
 mod edge_policy;
+mod edge_proxy;
 mod fan;
 mod follow;
 mod full;

@@ -53,7 +53,7 @@ impl Feed {
         if let Some(closed) = self.executions.access().closed().filter(|_| self.many) {
             let deed = Deed {
                 execution: Some(execution_id.to_string()),
-                ..Deed::of(&self.identity, "open", status)
+                ..Deed::of(&self.identity, self.source, "open", status)
             };
             closed.note(deed).await;
         }

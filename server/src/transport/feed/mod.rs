@@ -26,6 +26,7 @@ use super::places::Places;
 use crate::access::{Caller, Denied, Identity, Lease};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::edge::Source;
 use crate::executions::Executions;
 use crate::log::{Reader, Record, StoreError, Stream};
 
@@ -69,6 +70,7 @@ pub(crate) struct Feed {
     wake: Option<Time>,
     leaving: bool,
     identity: Identity,
+    source: Source,
     lease: Lease,
     /// It may follow any execution.
     many: bool,
@@ -108,6 +110,7 @@ impl Feed {
             leaving: false,
             lease: executions.access().lease(&caller.pass),
             identity: caller.identity,
+            source: caller.source,
             executions,
             many: false,
             created: None,
@@ -137,6 +140,7 @@ impl Feed {
             leaving: false,
             lease: executions.access().lease(&caller.pass),
             identity: caller.identity,
+            source: caller.source,
             created: Some(executions.log().created()),
             executions,
             many: true,
@@ -210,6 +214,8 @@ impl Feed {
             wake: None,
             leaving: false,
             identity,
+            // that it was opened is told
+            source: Source::default(),
             lease,
             many: false,
             created: None,
