@@ -71,6 +71,8 @@ async fn another_users_execution_is_as_unknown_as_one_that_is_not_there_on_every
                 assert_eq!(one.0, 404, "{} {foreign}: {}", route.method, one.1);
                 assert_eq!(one, other, "{} {foreign}", route.method);
             }
+            // a connection to whatever it will ask for: what it asks for is decided then
+            Ask::Handshake if foreign == unknown => continue,
             Ask::Handshake => {
                 let header = format!("Bearer {mallory}");
                 let mut ends = Vec::new();
