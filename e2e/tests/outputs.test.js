@@ -233,6 +233,8 @@ test("a tree is walked by keyboard, and the chosen place and value are copied", 
   await step.getByTestId("json").focus();
   const press = async (key, expected) => {
     await page.keyboard.press(key);
+    // what a key opens is there with the next frame: nobody types faster than that
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
     assert.equal(await path.textContent(), expected, key);
   };
   await press("ArrowDown", "$.title");
