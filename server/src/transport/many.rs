@@ -16,11 +16,11 @@ use super::parameters::{bad, cursor, filter, last_event_id};
 use super::places::Places;
 use super::sse::{self, Parameters};
 use super::websocket::handshake::Handshake;
-use crate::access::Caller;
+use crate::access::{Action, Caller, Identity, On, decide};
 use crate::api::parts::Query;
 use crate::error::Problem;
 use crate::executions::Executions;
-use crate::log::FollowingQuery;
+use crate::log::{ExecutionRow, FollowingQuery, RowKey};
 use crate::socket::Handover;
 
 /// Accepts a WebSocket on which a client subscribes to what it wants.
@@ -45,7 +45,7 @@ pub(crate) async fn stream(
     http: (Method, Version),
     handover: Option<Extension<Handover>>,
 ) -> Result<Response, Problem> {
-    let Some(choice) = asked.choice(&executions)? else {
+    let Some(choice) = asked.choice(&executions, &caller.identity)? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let feed = Feed::chosen(executions.clone(), caller, choice);
@@ -106,7 +106,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 impl Asked {
     /// What that is with where its reader stands; none where there is nothing left of it.
-    fn choice(self, executions: &Executions) -> Result<Option<Choice>, Problem> {
+    ///
+    /// The place is the reader's word: what it names and the reader may not open is treated as what is not there.
+    fn choice(
+        self,
+        executions: &Executions,
+        identity: &Identity,
+    ) -> Result<Option<Choice>, Problem> {
+        let may_open =
+            |row: &ExecutionRow| decide(identity, Action::Open, On::Execution(Some(row))).is_ok();
         let Self {
             executions: named,
             watch,
@@ -121,14 +129,14 @@ impl Asked {
         let mut known = Vec::with_capacity(named.len());
         for execution_id in named {
             let mut after = Position::Earliest;
-            if let Some(stream) = executions.log().open(&execution_id)? {
-                let (key, tail) = (stream.key(), stream.tail());
+            if let Some(row) = executions.find(&execution_id)?.filter(may_open) {
+                let RowKey { key, epoch } = row.key;
                 known.push(key);
                 if let Some(cursor) = places.at.get(&key) {
                     after = Position::After(*cursor);
-                    left |= tail.ended.is_none()
-                        || cursor.seq < tail.last_seq
-                        || cursor.epoch != stream.epoch();
+                    left |= row.ended_at.is_none()
+                        || cursor.seq < row.last_seq
+                        || cursor.epoch != epoch;
                 } else {
                     left = true;
                 }
@@ -151,7 +159,8 @@ impl Asked {
                 limit: 1,
                 ..FollowingQuery::default()
             })?;
-            let row = row.into_iter().next().filter(|row| row.key.key == key);
+            let mut row = row.into_iter().filter(|row| row.key.key == key);
+            let row = row.next().filter(may_open);
             match (row, cursor) {
                 (Some(row), Some(cursor)) => {
                     places.restore(row.id.clone());

@@ -58,6 +58,65 @@ async fn a_foreign_execution_and_one_that_is_not_there_look_the_same_and_the_own
 }
 
 #[tokio::test]
+async fn a_made_up_place_tells_nothing_of_foreign_executions() {
+    let server = closed().await;
+    let (ann, ben) = (token(&server, "ann", ALL), token(&server, "ben", ALL));
+    start(&server, "secret-of-ben", &ben).await;
+    let (status, _) = post(
+        &server,
+        "/api/executions/secret-of-ben/cancel",
+        &ben,
+        json!({}),
+    )
+    .await;
+    assert!(status < 300);
+    let stream = server
+        .executions
+        .log()
+        .open(&"secret-of-ben".parse().unwrap())
+        .unwrap()
+        .unwrap();
+    soon(stream.watch().wait_for(|tail| tail.ended.is_some()))
+        .await
+        .unwrap();
+    let place = format!(
+        "~{}:{}.{}",
+        stream.key(),
+        stream.epoch(),
+        stream.tail().last_seq
+    );
+    // neither its name, by its number, nor that it has ended, by its name
+    let told = async |query: &str, token: &str| {
+        let path = format!("/stream/executions?{query}&after={place}");
+        let mut response = soon(ask(&server, Method::GET, &path, token).send())
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let first = if status == 200 {
+            soon(response.chunk()).await.unwrap()
+        } else {
+            None
+        };
+        (
+            status,
+            String::from_utf8(first.unwrap_or_default().to_vec()).unwrap(),
+        )
+    };
+    let (status, first) = told("since=now", &ann).await;
+    assert_eq!(status, 200);
+    assert!(
+        first.contains("410") && !first.contains("secret"),
+        "{first}"
+    );
+    let (status, first) = told("execution_id=secret-of-ben", &ann).await;
+    assert_eq!(status, 200);
+    assert!(first.contains("404"), "{first}");
+    assert_eq!(told("execution_id=secret-of-ben", &ben).await.0, 204);
+    drop(stream);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_stranger_is_turned_away_before_anything_else() {
     let server = closed().await;
     let (mut ws, _) = ws(&server, "/ws/executions", &[]).await.unwrap();

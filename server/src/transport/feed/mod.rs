@@ -90,76 +90,34 @@ impl Feed {
         selection: Selection,
         caller: Caller,
     ) -> Self {
-        let clock = Clock::start();
+        let after = caller.pass.begin(selection.after);
         let config = session_config(executions.config());
-        let mut session = Session::new(config, clock.now());
-        session.handle(
-            clock.now(),
-            Input::Subscribe {
-                execution_id,
-                after: caller.pass.begin(selection.after),
-                filter: selection.filter,
-                pace: selection.pace,
-            },
-        );
-        Self {
-            session,
-            clock,
-            open: BTreeMap::new(),
-            wake: None,
-            leaving: false,
-            lease: executions.access().lease(&caller.pass),
-            identity: caller.identity,
-            source: caller.source,
-            executions,
-            many: false,
-            created: None,
-            places: None,
-            first: Vec::new(),
-        }
+        Self::begun(executions, caller, config).told(Input::Subscribe {
+            execution_id,
+            after,
+            filter: selection.filter,
+            pace: selection.pace,
+        })
     }
 
     /// A session that follows what its client asks for.
     pub(crate) fn many(executions: Executions, caller: Caller) -> Self {
-        let clock = Clock::start();
-        let config = SessionConfig {
-            page: PAGE_OF_MANY,
-            single: false,
-            ..session_config(executions.config())
-        };
-        let mut session = Session::new(config, clock.now());
-        if matches!(caller.identity, Identity::Stranger) {
+        let config = many_config(executions.config());
+        let feed = Self::begun(executions, caller, config);
+        if matches!(feed.identity, Identity::Stranger) {
             let (status, message) = Denied::Stranger.told();
-            session.handle(clock.now(), Input::TurnedAway { status, message });
+            return feed.told(Input::TurnedAway { status, message });
         }
-        Self {
-            session,
-            clock,
-            open: BTreeMap::new(),
-            wake: None,
-            leaving: false,
-            lease: executions.access().lease(&caller.pass),
-            identity: caller.identity,
-            source: caller.source,
-            created: Some(executions.log().created()),
-            executions,
-            many: true,
-            places: None,
-            first: Vec::new(),
-        }
+        feed
     }
 
     /// A session that follows what its URL asks for, and ends when there is nothing more of it.
     pub(crate) fn chosen(executions: Executions, caller: Caller, choice: Choice) -> Self {
-        let mut feed = Self::many(executions, caller);
         let config = SessionConfig {
-            page: PAGE_OF_MANY,
-            single: false,
             finite: true,
-            ..session_config(feed.executions.config())
+            ..many_config(executions.config())
         };
-        let now = feed.clock.now();
-        feed.session = Session::new(config, now);
+        let mut feed = Self::begun(executions, caller, config);
         feed.places = Some(choice.places);
         for _ in 0..choice.gone {
             feed.first.push(Frame::Control(ControlFrame::Error {
@@ -168,15 +126,38 @@ impl Feed {
                 message: "An execution that you were following is deleted.".to_owned(),
             }));
         }
-        feed.session.handle(
-            now,
-            Input::Choose {
-                executions: choice.executions,
-                watch: choice.watch,
-                filter: choice.filter,
-            },
-        );
-        feed
+        feed.told(Input::Choose {
+            executions: choice.executions,
+            watch: choice.watch,
+            filter: choice.filter,
+        })
+    }
+
+    /// A session that was told nothing yet.
+    fn begun(executions: Executions, caller: Caller, config: SessionConfig) -> Self {
+        let clock = Clock::start();
+        let many = !config.single;
+        Self {
+            session: Session::new(config, clock.now()),
+            clock,
+            open: BTreeMap::new(),
+            wake: None,
+            leaving: false,
+            lease: executions.access().lease(&caller.pass),
+            identity: caller.identity,
+            source: caller.source,
+            many,
+            created: many.then(|| executions.log().created()),
+            executions,
+            places: None,
+            first: Vec::new(),
+        }
+    }
+
+    /// The same, told this first.
+    fn told(mut self, input: Input<'_, Record>) -> Self {
+        self.session.handle(self.clock.now(), input);
+        self
     }
 
     /// The session that rested at this cursor; see [`Feed::rest`].
@@ -377,6 +358,14 @@ async fn created(created: Option<&mut watch::Receiver<u64>>) {
 
 /// Events of one execution that are written before those of another have their turn.
 const PAGE_OF_MANY: usize = 128;
+
+fn many_config(config: &Config) -> SessionConfig {
+    SessionConfig {
+        page: PAGE_OF_MANY,
+        single: false,
+        ..session_config(config)
+    }
+}
 
 fn session_config(config: &Config) -> SessionConfig {
     SessionConfig {
