@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
+use serde_json::Value;
+use stepcast::context::StreamingContext;
 use stepcast::log::Budget;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{Server, complete, emit, progress, seqs, soon};
@@ -13,14 +16,16 @@ use crate::harness::{Server, complete, emit, progress, seqs, soon};
 const EVENTS: u64 = 3000;
 
 /// The bytes of an event stream whose reader takes little at a time, and rests in between.
-async fn slow(address: &str, path: &str) -> String {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+pub(crate) async fn slowly(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: &str,
+    path: &str,
+) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let (mut read, mut part) = (Vec::new(), vec![0; 4096]);
     loop {
+        // an end without the word of TLS for it is an error
         let taken = soon(stream.read(&mut part)).await.unwrap();
         if taken == 0 {
             return String::from_utf8(read).unwrap();
@@ -28,6 +33,47 @@ async fn slow(address: &str, path: &str) -> String {
         read.extend_from_slice(&part[..taken]);
         if read.len() % 7 == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Readers of one execution.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    pub(crate) sockets: Vec<JoinHandle<(Vec<Value>, u16)>>,
+    pub(crate) streams: Vec<JoinHandle<String>>,
+    pub(crate) slow: Vec<JoinHandle<String>>,
+}
+
+impl Crowd {
+    /// Emits the rest of so many events, of which there is one, and sees that every reader gets all of them.
+    pub(crate) async fn sees(self, context: &StreamingContext, events: u64) {
+        for n in 2..usize::try_from(events).unwrap() {
+            context.emit(progress(n)).await.unwrap();
+            if n % 100 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        context.emit(complete()).await.unwrap();
+        let all: Vec<u64> = (1..=events).collect();
+        for socket in self.sockets {
+            let (frames, code) = socket.await.unwrap();
+            assert_eq!(code, 1000);
+            assert!(seqs(&frames) == all, "a WebSocket: {}", frames.len());
+        }
+        for stream in self.streams {
+            let text = soon(stream).await.unwrap();
+            assert!(ids(&text) == all, "an event stream");
+            assert!(text.contains("\"control\":\"closed\""));
+        }
+        for stream in self.slow {
+            let text = stream.await.unwrap();
+            assert!(ids(&text) == all, "a slow event stream");
+            assert!(text.ends_with("\r\n0\r\n\r\n"), "the body has its end");
+            assert!(
+                text.contains("connection: close\r\n"),
+                "a client must not use the connection again"
+            );
         }
     }
 }
@@ -47,51 +93,28 @@ async fn rules_1_and_9_readers_fast_and_slow_of_every_dialect_get_the_same() {
     .await;
     let context = server.execution("many", Budget::default());
     context.emit(progress(1)).await.unwrap();
-    let (mut sockets, mut streams, mut slowly) = (Vec::new(), Vec::new(), Vec::new());
+    let mut crowd = Crowd::default();
     for _ in 0..20 {
         let ws = server.ws("/ws/pipeline/many").await;
-        sockets.push(tokio::spawn(ws.rest()));
+        crowd.sockets.push(tokio::spawn(ws.rest()));
     }
     for format in ["full", "short", "message"].into_iter().cycle().take(21) {
         let url = server.url(&format!("/stream/pipeline/many?format={format}"));
         let request = server.client.get(url).send();
-        streams.push(tokio::spawn(async move {
+        crowd.streams.push(tokio::spawn(async move {
             soon(request).await.unwrap().text().await.unwrap()
         }));
     }
     for _ in 0..4 {
         let address = server.address.clone();
-        slowly.push(tokio::spawn(async move {
-            slow(&address, "/stream/pipeline/many").await
+        crowd.slow.push(tokio::spawn(async move {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+            slowly(stream, &address, "/stream/pipeline/many").await
         }));
     }
-    for n in 2..usize::try_from(EVENTS).unwrap() {
-        context.emit(progress(n)).await.unwrap();
-        if n % 100 == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    context.emit(complete()).await.unwrap();
-    let all: Vec<u64> = (1..=EVENTS).collect();
-    for socket in sockets {
-        let (frames, code) = socket.await.unwrap();
-        assert_eq!(code, 1000);
-        assert!(seqs(&frames) == all, "a WebSocket: {}", frames.len());
-    }
-    for stream in streams {
-        let text = stream.await.unwrap();
-        assert!(ids(&text) == all, "an event stream");
-        assert!(text.contains("\"control\":\"closed\""));
-    }
-    for stream in slowly {
-        let text = stream.await.unwrap();
-        assert!(ids(&text) == all, "a slow event stream");
-        assert!(text.ends_with("\r\n0\r\n\r\n"), "the body has its end");
-        assert!(
-            text.contains("connection: close\r\n"),
-            "a client must not use the connection again"
-        );
-    }
+    crowd.sees(&context, EVENTS).await;
     server.stop().await;
 }
 

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::access_harness::{cookie, refused};
 use crate::artifact_stream::{all, numbers};
 use crate::cli::{output, stepcast, told};
-use crate::fan::ids;
+use crate::fan::{Crowd, ids, slowly};
 use crate::harness::{complete, emit, progress, seqs, soon};
 use crate::tls_harness::{Authority, Secured};
 
@@ -36,28 +36,6 @@ async fn a_page_is_served_under_tls_and_not_in_clear() {
     secured.stop().await;
 }
 
-/// The bytes of an event stream whose reader takes little at a time, and rests in between.
-async fn slow(secured: &Secured, path: &str) -> tokio::task::JoinHandle<String> {
-    let mut stream = secured.connect_narrow().await;
-    let address = &secured.server.address;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    tokio::spawn(async move {
-        let (mut read, mut part) = (Vec::new(), vec![0; 4096]);
-        loop {
-            // the end is told in words of TLS, or this is an error
-            let taken = soon(stream.read(&mut part)).await.unwrap();
-            if taken == 0 {
-                return String::from_utf8(read).unwrap();
-            }
-            read.extend_from_slice(&part[..taken]);
-            if read.len() % 7 == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-    })
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_1_and_9_readers_fast_and_slow_under_tls_get_the_same() {
     let secured = Secured::with(|config| {
@@ -67,9 +45,10 @@ async fn rules_1_and_9_readers_fast_and_slow_under_tls_get_the_same() {
     .await;
     let context = secured.server.execution("many", Budget::default());
     context.emit(progress(1)).await.unwrap();
-    let (mut sockets, mut streams, mut slowly) = (Vec::new(), Vec::new(), Vec::new());
+    let mut crowd = Crowd::default();
     for _ in 0..8 {
-        sockets.push(tokio::spawn(secured.ws("/ws/pipeline/many").await.rest()));
+        let ws = secured.ws("/ws/pipeline/many").await;
+        crowd.sockets.push(tokio::spawn(ws.rest()));
     }
     for format in ["full", "short", "message"].into_iter().cycle().take(9) {
         let url = secured
@@ -77,34 +56,20 @@ async fn rules_1_and_9_readers_fast_and_slow_under_tls_get_the_same() {
             .url(&format!("/stream/pipeline/many?format={format}"));
         let response = soon(secured.old_client.get(url).send()).await.unwrap();
         assert_eq!(response.version(), Version::HTTP_11);
-        streams.push(tokio::spawn(async move { response.text().await.unwrap() }));
+        crowd
+            .streams
+            .push(tokio::spawn(async move { response.text().await.unwrap() }));
     }
     for _ in 0..4 {
-        slowly.push(slow(&secured, "/stream/pipeline/many").await);
+        let (stream, address) = (
+            secured.connect_narrow().await,
+            secured.server.address.clone(),
+        );
+        crowd.slow.push(tokio::spawn(async move {
+            slowly(stream, &address, "/stream/pipeline/many").await
+        }));
     }
-    for n in 2..usize::try_from(EVENTS).unwrap() {
-        context.emit(progress(n)).await.unwrap();
-        if n % 100 == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    context.emit(complete()).await.unwrap();
-    let every: Vec<u64> = (1..=EVENTS).collect();
-    for socket in sockets {
-        let (frames, code) = socket.await.unwrap();
-        assert_eq!(code, 1000);
-        assert!(seqs(&frames) == every, "a WebSocket: {}", frames.len());
-    }
-    for stream in streams {
-        let text = soon(stream).await.unwrap();
-        assert!(ids(&text) == every, "an event stream");
-        assert!(text.contains("\"control\":\"closed\""));
-    }
-    for stream in slowly {
-        let text = stream.await.unwrap();
-        assert!(ids(&text) == every, "a slow event stream");
-        assert!(text.ends_with("\r\n0\r\n\r\n"), "the body has its end");
-    }
+    crowd.sees(&context, EVENTS).await;
     secured.stop().await;
 }
 
