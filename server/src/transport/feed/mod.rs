@@ -123,7 +123,8 @@ impl Feed {
             feed.first.push(Frame::Control(ControlFrame::Error {
                 execution_id: None,
                 status: 410,
-                message: "An execution that you were following is deleted.".to_owned(),
+                message: "An execution that you were following is deleted, or not yours to follow."
+                    .to_owned(),
             }));
         }
         feed.told(Input::Choose {
@@ -342,7 +343,7 @@ pub(crate) struct Choice {
     pub(crate) filter: Filter,
     /// Where its reader stands.
     pub(crate) places: Places,
-    /// Executions that the reader was in the middle of, and that are deleted.
+    /// Executions that the reader says it was in the middle of, and that are not there, or not for it.
     pub(crate) gone: usize,
 }
 
