@@ -88,13 +88,14 @@ impl Connection {
         now.since(self.heard_at.unwrap_or(self.dialled_at))
     }
 
-    /// A WebSocket frame, or the body of a long poll.
+    /// A WebSocket's message, a frame on each of its lines, or the body of a long poll.
     pub(super) fn text(&self, text: &str, stream: &ExecutionId) -> Vec<Heard> {
         match self.transport {
             Transport::LongPoll => page(text, stream),
-            Transport::WebSocket | Transport::Sse => {
-                frame(text, None, stream).into_iter().collect()
-            }
+            Transport::WebSocket | Transport::Sse => text
+                .split('\n')
+                .filter_map(|line| frame(line, None, stream))
+                .collect(),
         }
     }
 

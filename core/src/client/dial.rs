@@ -25,6 +25,10 @@ impl Dial {
         if self.after != Position::Earliest {
             add(cursor, &self.after.to_string());
         }
+        // a message for each event is what a browser would spend its time on
+        if self.transport == Transport::WebSocket {
+            add("batch", "true");
+        }
         if self.transport == Transport::LongPoll {
             add("wait_ms", &self.wait.as_millis().to_string());
         }
@@ -73,11 +77,14 @@ mod tests {
             pace: None,
             wait: Duration::from_secs(25),
         };
-        assert_eq!(dial.path(), "/ws/pipeline/exec_1");
+        assert_eq!(dial.path(), "/ws/pipeline/exec_1?batch=true");
         dial.after = Position::After(Cursor { epoch: 2, seq: 7 });
-        assert_eq!(dial.path(), "/ws/pipeline/exec_1?after=2.7");
+        assert_eq!(dial.path(), "/ws/pipeline/exec_1?after=2.7&batch=true");
         dial.pace = Some("2.5".parse().unwrap());
-        assert_eq!(dial.path(), "/ws/pipeline/exec_1?after=2.7&pace=2.5");
+        assert_eq!(
+            dial.path(),
+            "/ws/pipeline/exec_1?after=2.7&batch=true&pace=2.5"
+        );
         dial.pace = None;
         dial.transport = Transport::Sse;
         assert_eq!(dial.path(), "/stream/pipeline/exec_1?last_event_id=2.7");

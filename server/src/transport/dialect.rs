@@ -21,8 +21,11 @@ pub(crate) enum Dialect {
         /// In the chunks of HTTP/1.1, where no library writes them.
         chunked: bool,
     },
-    /// One text frame an event.
-    WebSocket,
+    /// Text messages.
+    WebSocket {
+        /// Events that are written together are one message, each on a line; else each is a message of its own.
+        batched: bool,
+    },
 }
 
 /// How server-sent events are written.
@@ -48,7 +51,15 @@ impl Dialect {
         });
         out.reserve(sizes.sum());
         self.framed(out, |out| {
-            for frame in frames {
+            let mut rest = frames;
+            while let Some((frame, after)) = rest.split_first() {
+                let together = self.together(rest);
+                if together.len() > 1 {
+                    lines(&together, out);
+                    rest = rest.get(together.len()..).unwrap_or_default();
+                    continue;
+                }
+                rest = after;
                 match frame {
                     Frame::Event(record) => self.event(record, out),
                     Frame::Placed(record, id) => self.placed(record, id, out),
@@ -65,6 +76,10 @@ impl Dialect {
 
     /// Writes events that follow each other.
     pub(crate) fn events(self, records: &[Record], out: &mut BytesMut) {
+        if self == (Self::WebSocket { batched: true }) {
+            let records: Vec<&Record> = records.iter().collect();
+            return lines(&records, out);
+        }
         self.framed(out, |out| {
             for record in records {
                 self.event(record, out);
@@ -75,6 +90,27 @@ impl Dialect {
     /// Writes what says that the connection lives.
     pub(crate) fn ping(self, out: &mut BytesMut) {
         self.framed(out, |out| self.control(&ControlFrame::Ping {}, out));
+    }
+
+    /// The events at the beginning that are one message; none where each is one by itself.
+    fn together(self, frames: &[Frame]) -> Vec<&Record> {
+        if self != (Self::WebSocket { batched: true }) {
+            return Vec::new();
+        }
+        let mut bytes = 0;
+        let events = frames.iter().map_while(|frame| match frame {
+            Frame::Event(record) | Frame::Placed(record, _) => {
+                bytes += record.json_slice().len();
+                (bytes <= BATCH).then_some(record)
+            }
+            Frame::Control(_) | Frame::Close(_) => None,
+        });
+        events.collect()
+    }
+
+    /// Whether it is a WebSocket's.
+    pub(super) fn is_web_socket(self) -> bool {
+        matches!(self, Self::WebSocket { .. })
     }
 
     /// The bytes of one write, in a chunk where the dialect wants one.
@@ -128,7 +164,7 @@ impl Dialect {
         // a control frame is strings and numbers: it always serialises
         let json = serde_json::to_string(control).unwrap_or_default();
         let is_ping = *control == (ControlFrame::Ping {});
-        if self == Self::WebSocket {
+        if self.is_web_socket() {
             // the protocol's own ping finds dead peers; the text is one that a script can see
             if is_ping {
                 frame::write(out, Opcode::Ping, b"");
@@ -149,10 +185,22 @@ impl Dialect {
 
     fn close(self, code: CloseCode, out: &mut BytesMut) {
         match self {
-            Self::WebSocket => frame::write_close(out, code.code()),
+            Self::WebSocket { .. } => frame::write_close(out, code.code()),
             Self::Sse { chunked: true, .. } => out.put_slice(b"0\r\n\r\n"),
             Self::Sse { chunked: false, .. } => {}
         }
+    }
+}
+
+/// One text message of events, each on a line: an event's JSON has no line break.
+fn lines(records: &[&Record], out: &mut BytesMut) {
+    let length = records.iter().map(|it| it.json_slice().len() + 1);
+    frame::write_head(out, Opcode::Text, length.sum::<usize>().saturating_sub(1));
+    for (at, record) in records.iter().enumerate() {
+        if at > 0 {
+            out.put_u8(b'\n');
+        }
+        out.put_slice(record.json_slice());
     }
 }
 
@@ -169,6 +217,9 @@ fn short(record: &Record) -> String {
     }
     short.to_string()
 }
+
+/// Bytes of events in one message; an event that has more is one by itself.
+const BATCH: usize = 128 << 10;
 
 /// Room for a control frame; a longer one makes its own.
 const CONTROL: usize = 256;

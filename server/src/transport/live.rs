@@ -151,7 +151,7 @@ impl Live {
     /// Takes what has arrived; false where the client is gone.
     fn take_in(&mut self) -> io::Result<bool> {
         let incoming = &mut self.incoming;
-        let is_web_socket = self.seat.dialect == Dialect::WebSocket;
+        let is_web_socket = self.seat.dialect.is_web_socket();
         // on an event stream a client has nothing to say
         self.seat.take_in(|bytes| {
             if is_web_socket {
@@ -196,7 +196,7 @@ impl Live {
     /// The last word has been said. A WebSocket's client answers the close; who is not read would lose what is still
     /// on its way.
     async fn finish(&mut self) -> io::Result<()> {
-        if self.seat.dialect != Dialect::WebSocket {
+        if !self.seat.dialect.is_web_socket() {
             return Ok(());
         }
         let answered = async {

@@ -15,6 +15,7 @@ use super::live::Live;
 use super::parameters::{bad, cursor, filter, last_event_id};
 use super::places::Places;
 use super::sse::{self, Parameters};
+use super::websocket;
 use super::websocket::handshake::Handshake;
 use crate::access::{Action, Caller, Identity, On, decide};
 use crate::api::parts::Query;
@@ -27,12 +28,14 @@ use crate::socket::Handover;
 pub(crate) async fn web_socket(
     State(executions): State<Executions>,
     caller: Caller,
+    Query(websocket::Parameters { batch }): Query<websocket::Parameters>,
     handshake: Result<Handshake, Problem>,
 ) -> Result<Response, Problem> {
     let handshake = handshake?;
     let feed = Feed::many(executions.clone(), caller);
     Ok(handshake.accept(move |socket, read| {
-        Live::new(executions, socket, Dialect::WebSocket).run(feed, read)
+        let dialect = Dialect::WebSocket { batched: batch };
+        Live::new(executions, socket, dialect).run(feed, read)
     }))
 }
 

@@ -94,8 +94,8 @@ async fn rules_1_and_9_readers_fast_and_slow_of_every_dialect_get_the_same() {
     let context = server.execution("many", Budget::default());
     context.emit(progress(1)).await.unwrap();
     let mut crowd = Crowd::default();
-    for _ in 0..20 {
-        let ws = server.ws("/ws/pipeline/many").await;
+    for query in ["", "?batch=true"].into_iter().cycle().take(20) {
+        let ws = server.ws(&format!("/ws/pipeline/many{query}")).await;
         crowd.sockets.push(tokio::spawn(ws.rest()));
     }
     for format in ["full", "short", "message"].into_iter().cycle().take(21) {

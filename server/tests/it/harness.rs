@@ -203,13 +203,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
         }
     }
 
-    /// The next JSON frame, or the close code.
+    /// The next JSON frame, or the close code; of a connection that asked for no batches.
     pub(crate) async fn frame(&mut self) -> Result<Value, u16> {
+        let message = self.message().await?;
+        Ok(serde_json::from_str(&message).unwrap())
+    }
+
+    /// The next text message, or the close code.
+    pub(crate) async fn message(&mut self) -> Result<String, u16> {
         loop {
             match soon(self.0.next()).await {
-                Some(Ok(tungstenite::Message::Text(text))) => {
-                    return Ok(serde_json::from_str(&text).unwrap());
-                }
+                Some(Ok(tungstenite::Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(tungstenite::Message::Close(frame))) => {
                     return Err(frame.map_or(1005, |frame| frame.code.into()));
                 }
@@ -222,8 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
     pub(crate) async fn rest(mut self) -> (Vec<Value>, u16) {
         let mut frames = Vec::new();
         loop {
-            match self.frame().await {
-                Ok(frame) => frames.push(frame),
+            match self.message().await {
+                Ok(message) => {
+                    let lines = message.split('\n');
+                    frames.extend(lines.map(|line| serde_json::from_str::<Value>(line).unwrap()));
+                }
                 Err(code) => return (frames, code),
             }
         }

@@ -46,8 +46,8 @@ async fn rules_1_and_9_readers_fast_and_slow_under_tls_get_the_same() {
     let context = secured.server.execution("many", Budget::default());
     context.emit(progress(1)).await.unwrap();
     let mut crowd = Crowd::default();
-    for _ in 0..8 {
-        let ws = secured.ws("/ws/pipeline/many").await;
+    for query in ["", "?batch=true"].into_iter().cycle().take(8) {
+        let ws = secured.ws(&format!("/ws/pipeline/many{query}")).await;
         crowd.sockets.push(tokio::spawn(ws.rest()));
     }
     for format in ["full", "short", "message"].into_iter().cycle().take(9) {

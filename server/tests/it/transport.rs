@@ -63,6 +63,46 @@ async fn an_event_has_the_same_bytes_on_every_transport() {
 }
 
 #[tokio::test]
+async fn a_message_of_a_batch_holds_the_same_bytes_on_a_line_each() {
+    let server = Server::with(|_| {}).await;
+    let context = server.execution("batch", Budget::default());
+    emit(&context, 300).await;
+    let page = server
+        .client
+        .get(server.url("/api/executions/batch/events?limit=1000"));
+    let page = page.send().await.unwrap().text().await.unwrap();
+    for path in [
+        "/ws/pipeline/batch?batch=true",
+        "/ws/pipeline/batch?after=earliest&batch=true",
+    ] {
+        let mut ws = server.ws(path).await;
+        let (mut messages, mut seqs) = (0, Vec::new());
+        let code = loop {
+            match ws.message().await {
+                Ok(message) => {
+                    messages += 1;
+                    for line in message.split('\n') {
+                        let frame: Value = serde_json::from_str(line).unwrap();
+                        let Some(seq) = frame["seq"].as_u64() else {
+                            assert_eq!(message, line, "a control frame is a message of its own");
+                            continue;
+                        };
+                        assert!(page.contains(line), "{line}");
+                        seqs.push(seq);
+                    }
+                }
+                Err(code) => break code,
+            }
+        };
+        assert_eq!((seqs, code), ((1..=300).collect(), 1000));
+        assert!(messages < 20, "{messages} messages for 300 events");
+    }
+    let (status, problem) = server.get("/ws/pipeline/batch?batch=perhaps").await;
+    assert_eq!(status, 400, "{problem}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn rule_2_a_cursor_of_one_transport_resumes_on_every_other_at_every_place() {
     let server = Server::with(|_| {}).await;
     let context = server.execution(

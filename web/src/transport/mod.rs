@@ -191,7 +191,7 @@ mod tests {
             wait: Duration::ZERO,
         };
         let address = url(&dial, "https://example.org/");
-        assert_eq!(address, "wss://example.org/ws/pipeline/run-1");
+        assert_eq!(address, "wss://example.org/ws/pipeline/run-1?batch=true");
         dial.transport = Transport::Sse;
         let address = url(&dial, "http://h:1");
         assert_eq!(address, "http://h:1/stream/pipeline/run-1");

@@ -21,7 +21,10 @@ async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
         .unwrap();
     let (socket, _) = listener.accept().await.unwrap();
     socket.writable().await.unwrap();
-    let seat = Arc::new(Seat::new(socket.into(), Dialect::WebSocket));
+    let seat = Arc::new(Seat::new(
+        socket.into(),
+        Dialect::WebSocket { batched: false },
+    ));
     let fans = Fans::new(Duration::from_secs(60), CancellationToken::new());
     let fan = fans.sit_down(&stream, 0, &seat).await;
     // nothing here lets another task run
@@ -47,7 +50,7 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
     let stream = log.create(&new, Budget::default()).unwrap();
     let (socket, mut viewer) = crate::socket::tls::pair::pair().await;
     socket.writable().await.unwrap();
-    let seat = Arc::new(Seat::new(socket, Dialect::WebSocket));
+    let seat = Arc::new(Seat::new(socket, Dialect::WebSocket { batched: false }));
     let fans = Fans::new(Duration::from_secs(60), CancellationToken::new());
     let _fan = fans.sit_down(&stream, 0, &seat).await;
     let draft = Draft {
@@ -61,7 +64,7 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
         stream.append(&draft).await.unwrap();
         let record = stream.read_ring(stream.tail().last_seq - 1, 1, 1).unwrap();
         let mut frame = BytesMut::new();
-        Dialect::WebSocket.events(&record, &mut frame);
+        seat.dialect.events(&record, &mut frame);
         bytes += frame.len();
         for _ in 0..10 {
             tokio::task::yield_now().await;

@@ -24,6 +24,12 @@ pub(crate) enum Opcode {
 
 /// Writes one unmasked frame.
 pub(crate) fn write(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    write_head(out, opcode, payload.len());
+    out.put_slice(payload);
+}
+
+/// Writes what stands before a payload of so many bytes.
+pub(crate) fn write_head(out: &mut BytesMut, opcode: Opcode, length: usize) {
     let first = match opcode {
         Opcode::Text => 0x81,
         Opcode::Close => 0x88,
@@ -31,7 +37,7 @@ pub(crate) fn write(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
         Opcode::Pong => 0x8a,
     };
     out.put_u8(first);
-    match payload.len() {
+    match length {
         length @ 0..=125 => out.put_u8(u8::try_from(length).unwrap_or_default()),
         length => match u16::try_from(length) {
             Ok(length) => {
@@ -44,7 +50,6 @@ pub(crate) fn write(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
             }
         },
     }
-    out.put_slice(payload);
 }
 
 /// Writes the last frame.

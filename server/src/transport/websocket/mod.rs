@@ -1,4 +1,4 @@
-//! `WS /ws/pipeline/{execution_id}`: one JSON text frame an event.
+//! `WS /ws/pipeline/{execution_id}`: a text message an event, or several in one.
 
 pub(crate) mod artifact;
 pub(crate) mod frame;
@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 use stepcast_core::id::ExecutionId;
 
 use self::handshake::Handshake;
@@ -16,8 +17,17 @@ use super::feed::Feed;
 use super::live::Live;
 use super::parameters::Selection;
 use crate::access::Caller;
+use crate::api::parts::Query;
 use crate::error::Problem;
 use crate::executions::Executions;
+
+/// What it takes beside the selection.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Parameters {
+    /// Whether one message may hold several events.
+    #[serde(default)]
+    pub(super) batch: bool,
+}
 
 /// Accepts a WebSocket. What is refused is refused in band, with a close code that says whether to come back:
 /// a page cannot see the status of a handshake.
@@ -25,6 +35,7 @@ pub(crate) async fn open(
     State(executions): State<Executions>,
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
+    Query(Parameters { batch }): Query<Parameters>,
     selection: Selection,
     handshake: Result<Handshake, Problem>,
 ) -> Result<Response, Problem> {
@@ -34,6 +45,7 @@ pub(crate) async fn open(
     let handshake = handshake?;
     let feed = Feed::single(executions.clone(), id, selection, caller);
     Ok(handshake.accept(move |socket, read| {
-        Live::new(executions, socket, Dialect::WebSocket).run(feed, read)
+        let dialect = Dialect::WebSocket { batched: batch };
+        Live::new(executions, socket, dialect).run(feed, read)
     }))
 }
