@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::access::AccessSettings;
 use crate::artifact::ArtifactSettings;
 use crate::edge::EdgeSettings;
+use crate::limits::LimitSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
@@ -114,6 +115,8 @@ pub struct Config {
     pub steps: StepSettings,
     /// What comes in, and how.
     pub edge: EdgeSettings,
+    /// How much anybody may ask for, and how long they may take over it.
+    pub limits: LimitSettings,
     /// What is taken out of events before they are kept.
     pub redaction: RedactionSettings,
     /// Whether the server speaks TLS, and as whom.
@@ -162,6 +165,7 @@ impl Default for Config {
             access: AccessSettings::default(),
             python: PythonSettings::default(),
             edge: EdgeSettings::default(),
+            limits: LimitSettings::default(),
             redaction: RedactionSettings::default(),
             steps: StepSettings::default(),
             tls: TlsSettings::default(),
@@ -318,6 +322,9 @@ impl Config {
         if let Err((key, message)) = self.tls.check() {
             return value(key, message);
         }
+        if let Err((key, message)) = self.limits.check() {
+            return value(key, message);
+        }
         if !(100..=300_000).contains(&self.heartbeat_ms) {
             return value("heartbeat_ms", "must be from 100 to 300000");
         }
@@ -411,6 +418,10 @@ mod tests {
             ("access.token = true", "token"),
             ("retry_ms = \"soon\"", "retry_ms"),
             ("edge.allowed_origins = [\"*\"]", "edge.allowed_origins[0]"),
+            ("limits.json_depth = 1000", "limits.json_depth"),
+            ("limits.head_bytes = 10", "limits.head_bytes"),
+            ("limits.body_deadline_ms = 0", "limits.body_deadline_ms"),
+            ("limits.bodies = 1", "bodies"),
         ] {
             let message = load(Some(file), &[]).unwrap_err().to_string();
             assert!(message.contains(named), "{file}: {message}");

@@ -22,6 +22,7 @@ pub mod error;
 pub mod executions;
 pub mod follow;
 mod guard;
+pub mod limits;
 pub mod llm;
 pub mod log;
 pub mod metrics;
@@ -47,9 +48,9 @@ use self::config::{Config, ConfigError, StoreKind};
 use self::executions::Executions;
 use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
 pub use self::router::{Ask, Route, routes};
-use self::socket::Connections;
 use self::socket::tls::Certificate;
 pub use self::socket::tls::TlsSettings;
+use self::socket::{Connections, Door};
 use self::step::StepRegistry;
 
 /// Why a server ended otherwise than it was asked to.
@@ -132,6 +133,8 @@ pub async fn serve(
         router: router::router(executions.clone()),
         certificate,
         write_deadline: Duration::from_millis(config.write_deadline_ms),
+        http: (&config.limits).into(),
+        door: Door::new(config),
         stopping: executions.stopping().clone(),
         open: executions.sockets().clone(),
     };

@@ -63,6 +63,7 @@ pub(super) const BODY: Target = Target {
             } else {
                 4 << 10
             },
+            max_depth: 64,
         };
         match expected.body(bytes) {
             Ok(drafts) => {

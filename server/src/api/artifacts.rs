@@ -5,7 +5,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepcast_core::id::ExecutionId;
@@ -18,6 +17,7 @@ use super::range::{Part, part_of};
 use crate::access::{Caller, Pass};
 use crate::error::Problem;
 use crate::executions::Executions;
+use crate::limits::Arriving;
 use crate::log::{Artifact, ContentHash};
 
 /// `GET /api/executions/{id}/artifacts`
@@ -206,15 +206,9 @@ pub(crate) async fn add(
     let mut writing = executions
         .begin_artifact(stream.key(), &added.name, &media_type)
         .await?;
-    let mut parts = body.into_data_stream();
+    let mut parts = Arriving::new(body, &executions.config().limits);
     while let Some(part) = parts.next().await {
-        let part = part.map_err(|_broken| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "The body ended before it was whole.",
-            )
-        })?;
-        writing.write(&part).await?;
+        writing.write(&part?).await?;
     }
     let kept = writing.finish(expected).await?;
     let artifact = kept.artifact().clone();

@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
 
+use super::body::too_deep;
 use crate::context::Draft;
 use crate::error::{Flaw, Problem};
+use crate::limits::is_deeper;
 
 /// What the events must fit.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,8 @@ pub struct Expected<'a> {
     pub execution_id: &'a ExecutionId,
     /// How long each may be.
     pub max_event_bytes: usize,
+    /// How deep arrays and objects of each may stand in each other.
+    pub max_depth: usize,
 }
 
 impl Expected<'_> {
@@ -65,6 +69,9 @@ impl Expected<'_> {
     ) -> Result<Option<Draft>, Problem> {
         if text.len() > self.max_event_bytes {
             return Err(too_large(self.max_event_bytes).with("path", path));
+        }
+        if is_deeper(text, self.max_depth) {
+            return Err(too_deep(self.max_depth).with("path", path));
         }
         let value: Value =
             serde_json::from_slice(text).map_err(|error| unreadable(&error).with("path", path))?;

@@ -58,6 +58,7 @@ async fn take_body(
     let expected = Expected {
         execution_id: id,
         max_event_bytes: executions.config().max_event_bytes,
+        max_depth: executions.config().limits.json_depth,
     };
     let mut drafts = expected.body(body)?;
     let taken = executions.take(id, &mut drafts, producer, Unit::Request);

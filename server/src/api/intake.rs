@@ -85,11 +85,14 @@ impl Intake {
     async fn read(&mut self, body: &mut BodyDataStream) -> Result<(), Problem> {
         let stopping = self.executions.stopping().clone();
         let lease = self.lease.clone();
+        let over = self.over();
+        tokio::pin!(over);
         loop {
             let chunk = tokio::select! {
                 chunk = body.next() => chunk,
                 () = stopping.cancelled() => return Err(stops()),
                 () = lease.over() => return Err(expired()),
+                () = &mut over => return Err(silent()),
             };
             match chunk {
                 Some(Ok(chunk)) => self.arrived(&chunk).await?,
@@ -104,6 +107,19 @@ impl Intake {
             self.line(number, &line).await?;
         }
         self.flush().await
+    }
+
+    /// Until the run has ended and the rest of the body has had its time: a producer that says nothing is cut off with
+    /// its run, when its lease is over.
+    fn over(&self) -> impl Future<Output = ()> + use<> {
+        let mut tail = self.stream.watch();
+        let patience = self.executions.config().limits.body_deadline_ms;
+        async move {
+            if tail.wait_for(|tail| tail.ended.is_some()).await.is_err() {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(Duration::from_millis(patience)).await;
+        }
     }
 
     async fn arrived(&mut self, chunk: &Bytes) -> Result<(), Problem> {
@@ -138,6 +154,7 @@ impl Intake {
         let expected = Expected {
             execution_id: self.stream.id(),
             max_event_bytes: self.executions.config().max_event_bytes,
+            max_depth: self.executions.config().limits.json_depth,
         };
         let mut flaws = Vec::new();
         let read = match expected.event(line, "$", &mut flaws) {
@@ -244,6 +261,11 @@ impl Intake {
 fn expired() -> Problem {
     let detail = "The token has expired, or was revoked: come back with one that is valid, and send the lines that were not taken.";
     Problem::new(StatusCode::UNAUTHORIZED, detail)
+}
+
+fn silent() -> Problem {
+    let detail = "The execution has ended, and the body has not: end it after the last line.";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
 }
 
 fn stops() -> Problem {

@@ -11,4 +11,4 @@ pub(crate) use self::headers::harden;
 pub(crate) use self::origins::cross_origin;
 pub use self::settings::EdgeSettings;
 pub use self::source::Forwarding;
-pub(crate) use self::source::{Proxies, Source, locate};
+pub(crate) use self::source::{Network, Proxies, Source, locate, trusted};

@@ -1,6 +1,6 @@
 //! Where a request comes from: the peer of its connection, or whom a trusted proxy names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, header};
@@ -19,6 +19,10 @@ pub(crate) struct Source {
     /// Whether it is known to have come under TLS.
     pub(crate) secure: bool,
 }
+
+/// From where somebody comes, as far as one can choose addresses.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Network(IpAddr);
 
 /// In which headers a trusted proxy says for whom it asks. It must overwrite or extend them: those of the other kind
 /// are the client's own.
@@ -68,14 +72,29 @@ impl Source {
     }
 }
 
+impl Network {
+    /// Of IPv6 the first 64 bits: that much, or more, is what one customer has.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let bits = address.to_bits() >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from_bits(bits))
+            }
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+/// The proxies that are trusted.
+pub(crate) fn trusted(settings: &EdgeSettings) -> Vec<IpNet> {
+    let proxies = settings.trusted_proxies.iter();
+    proxies.filter_map(|text| network(text)).collect()
+}
+
 impl Proxies {
     /// `None` where nobody's word counts.
     pub(crate) fn of(settings: &EdgeSettings) -> Option<Self> {
-        let trusted: Vec<IpNet> = settings
-            .trusted_proxies
-            .iter()
-            .filter_map(|text| network(text))
-            .collect();
+        let trusted = trusted(settings);
         (!trusted.is_empty()).then_some(Self {
             trusted,
             forwarding: settings.forwarding,

@@ -129,7 +129,11 @@ impl Executions {
             }),
             registry: Arc::new(registry),
             catalog,
-            fans: Fans::new(Duration::from_millis(config.heartbeat_ms), stopping.clone()),
+            fans: Fans::new(
+                Duration::from_millis(config.heartbeat_ms),
+                config.limits.silent_peer(),
+                stopping.clone(),
+            ),
             config,
             access,
             metrics: MetricsSubscriber::default(),

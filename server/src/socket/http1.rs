@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -10,24 +11,32 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tower_service::Service as _;
 
+use super::door::Entry;
 use super::handover::Handover;
 use super::io::{Carrier, HttpSocket};
+use super::patience::{Answer, Patience, Turns};
 use super::{Connections, Socket};
 use crate::edge::Source;
 
 impl Connections {
     /// Speaks HTTP/1.1, and gives the connection to whoever takes it.
-    pub(super) async fn http1<C: Carrier>(&self, carrier: C, peer: Source) {
-        let handover = Handover::default();
-        let socket = HttpSocket::new(carrier, handover.clone());
-        let Some((socket, read)) = self.requests(socket, peer, &handover).await else {
+    pub(super) async fn http1<C: Carrier>(&self, carrier: C, peer: Source, entry: Entry) {
+        let (handover, turns) = (Handover::default(), Turns::default());
+        let patience = Patience::new(turns.clone(), self.http.idle, self.http.head);
+        let socket = HttpSocket::new(carrier, handover.clone(), patience);
+        let Some((socket, read)) = self.requests(socket, peer, &handover, turns).await else {
             return;
         };
         if let Some(taker) = handover.take() {
             // a task of its own: this one has room for HTTP's state
-            self.open.spawn(taker(socket, read));
+            let taken = taker(socket, read);
+            self.open.spawn(async move {
+                taken.await;
+                drop(entry);
+            });
         }
     }
 
@@ -37,16 +46,21 @@ impl Connections {
         socket: HttpSocket<C>,
         peer: Source,
         handover: &Handover,
+        turns: Turns,
     ) -> Option<(Socket, bytes::Bytes)> {
         let (router, way_out) = (self.router.clone(), handover.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(way_out.clone());
             request.extensions_mut().insert(peer);
-            Box::pin(router.clone().call(request.map(Body::new)))
+            let turn = turns.begin();
+            let answer = router.clone().call(request.map(Body::new));
+            Box::pin(async move {
+                let answer = answer.await;
+                answer.map(|response| response.map(|body| Answer::new(body, turn)))
+            })
         });
         let mut connection = Box::pin(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
+            self.http1_rules()
                 .serve_connection(TokioIo::new(socket), service),
         );
         let stopping = self.stopping.cancelled();
@@ -64,11 +78,41 @@ impl Connections {
             polled
         })
         .await;
+        let parts = Pin::into_inner(connection).into_parts();
+        let mut socket = parts.io.into_inner();
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
+            if socket.is_late() {
+                // whoever is that slow may not read either
+                let told = tokio::time::timeout(TELLING, socket.write_all(TOO_SLOW)).await;
+                tracing::debug!(told = told.is_ok(), "a head came too slowly");
+            }
             return None;
         }
-        let parts = Pin::into_inner(connection).into_parts();
-        Some((parts.io.into_inner().into_socket(), parts.read_buf))
+        Some((socket.into_socket(), parts.read_buf))
+    }
+
+    fn http1_rules(&self) -> http1::Builder {
+        let mut rules = http1::Builder::new();
+        rules
+            .timer(TokioTimer::new())
+            // the socket knows a head that has begun from a connection that rests
+            .header_read_timeout(None)
+            .max_header_size(self.http.head_bytes)
+            .max_buf_size(self.http.head_bytes);
+        if self.http.head_fields != HYPERS {
+            rules.max_headers(self.http.head_fields);
+        }
+        rules
     }
 }
+
+/// What is told of a head that was not whole in its time.
+const TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How long telling it may take.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// As many fields as hyper has room for without allocating any.
+const HYPERS: usize = 100;

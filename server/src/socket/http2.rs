@@ -18,6 +18,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 use tower_service::Service as _;
@@ -34,6 +35,8 @@ tokio::task_local! {
 impl Connections {
     /// Speaks HTTP/2 until the connection ends.
     pub(super) async fn http2<C: Carrier>(&self, carrier: C, peer: Source) {
+        let under_way = watch::Sender::new(0_usize);
+        let quiet = self.quiet(under_way.subscribe());
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
@@ -43,10 +46,15 @@ impl Connections {
         let streams = Streams {
             deadline: self.write_deadline,
             open: self.open.clone(),
+            under_way,
         };
+        let head_bytes = u32::try_from(self.http.head_bytes).unwrap_or(u32::MAX);
         let connection = http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
+            .max_header_list_size(head_bytes)
+            .max_pending_accept_reset_streams(RESETS)
+            .max_local_error_reset_streams(ERRORS)
             .max_send_buf_size(PIECE)
             .keep_alive_interval(self.write_deadline)
             .keep_alive_timeout(self.write_deadline)
@@ -59,9 +67,42 @@ impl Connections {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
+            () = quiet => {
+                connection.as_mut().graceful_shutdown();
+                // a peer that has nothing to say may not answer a farewell either
+                match tokio::time::timeout(FAREWELL, connection).await {
+                    Ok(ended) => ended,
+                    Err(_late) => return,
+                }
+            }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
+impl Connections {
+    /// Until no stream has been under way for too long: from the start on for as long as a head may take.
+    fn quiet(&self, mut under_way: watch::Receiver<usize>) -> impl Future<Output = ()> + use<> {
+        let (mut patience, idle) = (self.http.head, self.http.idle);
+        async move {
+            loop {
+                let resting = *under_way.borrow_and_update() == 0;
+                let changed = under_way.changed();
+                let changed = if resting {
+                    match tokio::time::timeout(patience, changed).await {
+                        Ok(changed) => changed,
+                        Err(_quiet) => return,
+                    }
+                } else {
+                    changed.await
+                };
+                if changed.is_err() {
+                    return std::future::pending().await;
+                }
+                patience = idle;
+            }
         }
     }
 }
@@ -71,12 +112,27 @@ impl Connections {
 struct Streams {
     deadline: Duration,
     open: TaskTracker,
+    under_way: watch::Sender<usize>,
+}
+
+/// One of them, until it is dropped.
+struct UnderWay(watch::Sender<usize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|streams| *streams -= 1);
+    }
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let watched = watched(stream, self.deadline);
-        self.open.spawn(GIVEN.scope(Cell::new(None), watched));
+        self.under_way.send_modify(|streams| *streams += 1);
+        let under_way = UnderWay(self.under_way.clone());
+        let watched = GIVEN.scope(Cell::new(None), watched(stream, self.deadline));
+        self.open.spawn(async move {
+            watched.await;
+            drop(under_way);
+        });
     }
 }
 
@@ -166,3 +222,12 @@ const PIECE: usize = 16 << 10;
 
 /// Requests and streams at once on one connection.
 const STREAMS: u32 = 256;
+
+/// Streams that a peer has opened and reset before they were looked at: more of them end the connection.
+const RESETS: usize = 20;
+
+/// Streams that were reset for breaking the protocol: more of them end the connection.
+const ERRORS: usize = 100;
+
+/// How long a connection that is asked to go may take.
+const FAREWELL: Duration = Duration::from_secs(5);

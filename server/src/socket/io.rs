@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::handover::Handover;
+use super::patience::Patience;
 use super::stream::Socket;
 
 /// A TCP connection that ends when a write makes no progress for too long.
@@ -30,6 +31,7 @@ pub(super) struct Deadlined {
 pub(super) struct HttpSocket<C> {
     carrier: C,
     handover: Handover,
+    patience: Patience,
 }
 
 /// What carries HTTP, and a stream after it.
@@ -126,8 +128,17 @@ impl AsyncWrite for Deadlined {
 }
 
 impl<C: Carrier> HttpSocket<C> {
-    pub(super) fn new(carrier: C, handover: Handover) -> Self {
-        Self { carrier, handover }
+    pub(super) fn new(carrier: C, handover: Handover, patience: Patience) -> Self {
+        Self {
+            carrier,
+            handover,
+            patience,
+        }
+    }
+
+    /// Whether a head was begun and not whole in its time.
+    pub(super) fn is_late(&self) -> bool {
+        self.patience.is_late()
     }
 
     pub(super) fn into_socket(self) -> Socket {
@@ -141,7 +152,10 @@ impl<C: Carrier> AsyncRead for HttpSocket<C> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.carrier).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.carrier).poll_read(cx, buf);
+        let came = buf.filled().len() > before;
+        self.patience.watch(cx, read, came)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Accepts connections, speaks TLS and HTTP on them, and hands those that become streams over.
 
+mod door;
 mod handover;
 mod http1;
 mod http2;
 mod io;
+mod patience;
 mod stream;
 pub(crate) mod tls;
 
@@ -11,18 +13,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::door::Door;
+use self::door::Entry;
 pub(crate) use self::handover::Handover;
 use self::io::Deadlined;
 pub(crate) use self::io::stopped_reading;
 pub(crate) use self::stream::Socket;
 use self::tls::{Certificate, H2};
 use crate::edge::Source;
+use crate::limits::LimitSettings;
 
 /// What every connection is served with.
 #[derive(Clone, Debug)]
@@ -33,10 +39,36 @@ pub(crate) struct Connections {
     pub(crate) certificate: Option<Arc<Certificate>>,
     /// How long a write may make no progress.
     pub(crate) write_deadline: Duration,
+    /// What a request may take.
+    pub(crate) http: HttpLimits,
+    /// Who gets in.
+    pub(crate) door: Door,
     /// Ends the accepting, and each connection after the request it is at.
     pub(crate) stopping: CancellationToken,
     /// The connections, those that were handed over too.
     pub(crate) open: TaskTracker,
+}
+
+/// What a request may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HttpLimits {
+    head_bytes: usize,
+    head_fields: usize,
+    head: Duration,
+    idle: Duration,
+    silent_peer: Option<Duration>,
+}
+
+impl From<&LimitSettings> for HttpLimits {
+    fn from(limits: &LimitSettings) -> Self {
+        Self {
+            head_bytes: limits.head_bytes,
+            head_fields: limits.head_fields,
+            head: Duration::from_millis(limits.head_deadline_ms),
+            idle: Duration::from_millis(limits.idle_deadline_ms),
+            silent_peer: limits.silent_peer(),
+        }
+    }
 }
 
 impl Connections {
@@ -49,9 +81,12 @@ impl Connections {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _peer)) => {
-                    self.open.spawn(self.clone().connection(stream));
-                }
+                Ok((stream, peer)) => match self.door.enter(Some(peer.ip())) {
+                    Some(entry) => {
+                        self.open.spawn(self.clone().connection(stream, entry));
+                    }
+                    None => self.door.refuse(stream, self.certificate.is_none()),
+                },
                 // a connection that broke before it was taken is its own affair; out of file handles, others must close first
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
@@ -62,21 +97,26 @@ impl Connections {
         }
     }
 
-    async fn connection(self, stream: TcpStream) {
+    async fn connection(self, stream: TcpStream, entry: Entry) {
         // Events are small and each is wanted at once.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
+        if let Some(silence) = self.http.silent_peer
+            && let Err(error) = watch_peer(&stream, silence)
+        {
+            tracing::debug!(%error, "a silent peer will not be noticed");
+        }
         let peer = Source::peer(stream.peer_addr().ok(), self.certificate.is_some());
         let stream = Deadlined::new(stream, self.write_deadline);
         match &self.certificate {
-            None => self.http1(stream, peer).await,
+            None => self.http1(stream, peer, entry).await,
             Some(certificate) => {
                 // a frame of its own: the handshake's state goes before HTTP begins
                 let greeted = Box::pin(self.greet(certificate, stream)).await;
                 match greeted {
                     Some(stream) if speaks_http2(&stream) => self.http2(stream, peer).await,
-                    Some(stream) => self.http1(stream, peer).await,
+                    Some(stream) => self.http1(stream, peer, entry).await,
                     None => {}
                 }
             }
@@ -104,6 +144,19 @@ impl Connections {
         }
         None
     }
+}
+
+/// Lets the system end a connection whose peer acknowledges nothing for so long, asked or not.
+fn watch_peer(stream: &TcpStream, silence: Duration) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    let second = Duration::from_secs(1);
+    let keepalive = TcpKeepalive::new()
+        .with_time((silence / 2).max(second))
+        .with_interval((silence / 8).max(second));
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(silence))?;
+    Ok(())
 }
 
 fn speaks_http2(stream: &TlsStream<Deadlined>) -> bool {

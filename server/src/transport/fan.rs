@@ -28,6 +28,8 @@ pub(crate) struct Fans(Arc<Inner>);
 struct Inner {
     by_id: Mutex<HashMap<ExecutionId, Arc<Fan>>>,
     heartbeat: Duration,
+    /// How long a peer may leave a ping unanswered.
+    silence: Option<Duration>,
     stopping: CancellationToken,
 }
 
@@ -56,11 +58,17 @@ struct Taken {
 }
 
 impl Fans {
-    /// No fan yet. `heartbeat` is the longest that a connection hears nothing.
-    pub(crate) fn new(heartbeat: Duration, stopping: CancellationToken) -> Self {
+    /// No fan yet. `heartbeat` is the longest that a connection hears nothing, `silence` the longest that a peer may
+    /// leave a ping unanswered.
+    pub(crate) fn new(
+        heartbeat: Duration,
+        silence: Option<Duration>,
+        stopping: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Inner {
             by_id: Mutex::default(),
             heartbeat,
+            silence,
             stopping,
         }))
     }
@@ -136,7 +144,7 @@ impl Fans {
                 () = fan.behind.notified() => fan.flush(fan.stream.tail()).await,
                 _beat = beats.tick() => {
                     let mut seats = fan.seats.lock().await;
-                    seats.beat();
+                    seats.beat(self.0.silence);
                     seats
                 }
             };
@@ -244,8 +252,8 @@ impl Seats {
         }
     }
 
-    /// Says something to everyone who has heard nothing since the last beat.
-    fn beat(&mut self) {
+    /// Says something to everyone who has heard nothing since the last beat, and gives up who does not answer.
+    fn beat(&mut self, silence: Option<Duration>) {
         let mut pings: Vec<(Dialect, Bytes)> = Vec::new();
         let mut at = 0;
         while let Some(taken) = self.taken.get_mut(at) {
@@ -253,6 +261,12 @@ impl Seats {
             if !std::mem::replace(&mut taken.quiet, true) {
                 continue;
             }
+            if taken.seat.is_silent(silence) {
+                at -= 1;
+                self.give_up(at, Bytes::new());
+                continue;
+            }
+            taken.seat.ask();
             let dialect = taken.seat.dialect;
             let known = pings.iter().position(|(of, _)| *of == dialect);
             let place = known.unwrap_or_else(|| {

@@ -12,7 +12,7 @@ use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::close::CloseCode;
 
 use super::dialect::Dialect;
-use super::feed::Feed;
+use super::feed::{Feed, Frame};
 use super::seat::{Leave, Seat};
 use super::websocket::frame::{self, Incoming, Message, Opcode};
 use crate::access::{Identity, Lease};
@@ -26,6 +26,10 @@ pub(super) struct Live {
     seat: Arc<Seat>,
     incoming: Incoming,
     deadline: Duration,
+    /// How long a peer may leave a ping unanswered.
+    silence: Option<Duration>,
+    /// The largest message that a client may send.
+    largest: usize,
 }
 
 /// What a client's bytes come to.
@@ -41,12 +45,14 @@ struct Said {
 
 impl Live {
     pub(super) fn new(executions: Executions, socket: Socket, dialect: Dialect) -> Self {
-        let deadline = Duration::from_millis(executions.config().write_deadline_ms);
+        let config = executions.config();
         Self {
-            executions,
             seat: Arc::new(Seat::new(socket, dialect)),
             incoming: Incoming::default(),
-            deadline,
+            deadline: Duration::from_millis(config.write_deadline_ms),
+            silence: config.limits.silent_peer(),
+            largest: config.limits.message_bytes,
+            executions,
         }
     }
 
@@ -69,6 +75,12 @@ impl Live {
             }
             said.texts.iter().for_each(|text| feed.text(text));
             let frames = feed.ready().await;
+            if frames.iter().any(Frame::is_ping) {
+                if self.seat.is_silent(self.silence) {
+                    return self.let_go().await;
+                }
+                self.seat.ask();
+            }
             if !frames.is_empty() {
                 let mut bytes = BytesMut::new();
                 let last = self.seat.dialect.encode(&frames, &mut bytes);
@@ -89,6 +101,9 @@ impl Live {
                     let Some(cursor) = self.sit(stream, cursor, &holder.1).await? else {
                         return Ok(());
                     };
+                    if self.seat.is_silent(self.silence) {
+                        return self.let_go().await;
+                    }
                     feed = Box::new(self.resumed(execution_id, cursor, holder)?);
                 }
                 None => tokio::select! {
@@ -167,7 +182,7 @@ impl Live {
             ..Said::default()
         };
         while !said.ends {
-            match self.incoming.next(LARGEST_CLIENT_MESSAGE) {
+            match self.incoming.next(self.largest) {
                 Ok(Some(Message::Text(text))) => said.texts.push(text),
                 // no frame of ours is binary: the feed answers that it is none
                 Ok(Some(Message::Binary)) => said.texts.push(String::new()),
@@ -189,6 +204,13 @@ impl Live {
         Ok(said)
     }
 
+    /// The peer does not answer: most likely nobody is there. If somebody is, it is told to come back.
+    async fn let_go(&self) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        frame::write_close(&mut bytes, CloseCode::Stalled.code());
+        self.seat.write_all(bytes.freeze(), LAST_WORD).await
+    }
+
     async fn write(&self, bytes: Bytes) -> io::Result<()> {
         self.seat.write_all(bytes, self.deadline).await
     }
@@ -207,7 +229,7 @@ impl Live {
                 }
                 while let Some(message) = self
                     .incoming
-                    .next(LARGEST_CLIENT_MESSAGE)
+                    .next(self.largest)
                     .map_err(|code| io::Error::other(format!("close code {}", code.code())))?
                 {
                     if matches!(message, Message::Close(_)) {
@@ -222,8 +244,8 @@ impl Live {
     }
 }
 
-/// Clients send subscriptions and pings only.
-const LARGEST_CLIENT_MESSAGE: usize = 64 << 10;
+/// How long the last word to a silent peer may take.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How long a peer may take to answer a close.
 const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);

@@ -65,10 +65,14 @@ pub(crate) struct Asked {
     places: Places,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Asked {
+impl FromRequestParts<Executions> for Asked {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        executions: &Executions,
+    ) -> Result<Self, Problem> {
+        let most = executions.config().limits.subscriptions_per_connection;
         let mut executions = Vec::new();
         let (mut pattern, mut since, mut watches) = (Pattern::default(), Since::Now, false);
         let query = parts.uri.query().unwrap_or_default();
@@ -91,11 +95,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
                 "Say what to follow: `execution_id`, as often as you like, or `since=now` or `since=under_way` for the runs to come, with `pipeline` or `mine` for some of them.",
             ));
         }
-        if executions.len() > MOST {
-            return Err(bad(format!("A stream follows at most {MOST} executions.")));
+        if executions.len() > most {
+            return Err(bad(format!("A stream follows at most {most} executions.")));
         }
         let places: Places = cursor(last_event_id(parts), query).parse().map_err(bad)?;
-        if places.at.len() > 2 * MOST {
+        if places.at.len() > 2 * most {
             return Err(bad("`id` names more executions than a stream follows"));
         }
         Ok(Self {
@@ -182,6 +186,3 @@ impl Asked {
         }))
     }
 }
-
-/// No stream names more executions.
-const MOST: usize = 64;

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use stepcast_core::id::Seq;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::dialect::Dialect;
 use crate::socket::{Socket, stopped_reading};
@@ -23,6 +24,10 @@ pub(super) struct Seat {
     /// Told when the fan gives it up.
     left: Notify,
     leave: Mutex<Option<Leave>>,
+    opened: Instant,
+    /// When the peer was first pinged since it last said anything, in tenths of a second since it was opened; 0 where
+    /// nothing is awaited of it.
+    asked: AtomicU32,
 }
 
 /// How a fan left a connection.
@@ -42,7 +47,28 @@ impl Seat {
             place: AtomicUsize::new(0),
             left: Notify::new(),
             leave: Mutex::default(),
+            opened: Instant::now(),
+            asked: AtomicU32::new(0),
         }
+    }
+
+    /// The peer is pinged: from now on an answer is awaited, where its protocol has one.
+    pub(super) fn ask(&self) {
+        if self.dialect.is_web_socket() && self.asked.load(Ordering::Relaxed) == 0 {
+            self.asked.store(self.age().max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether an answer has been awaited for longer than this.
+    pub(super) fn is_silent(&self, patience: Option<Duration>) -> bool {
+        let asked = self.asked.load(Ordering::Relaxed);
+        let waited = Duration::from_millis(100) * self.age().saturating_sub(asked);
+        asked > 0 && patience.is_some_and(|patience| waited > patience)
+    }
+
+    /// In tenths of a second.
+    fn age(&self) -> u32 {
+        u32::try_from(self.opened.elapsed().as_millis() / 100).unwrap_or(u32::MAX)
     }
 
     pub(super) fn socket(&self) -> &Socket {
@@ -106,6 +132,7 @@ impl Seat {
         match self.socket.try_read(&mut buffer) {
             Ok(0) => Ok(false),
             Ok(read) => {
+                self.asked.store(0, Ordering::Relaxed);
                 take(buffer.get(..read).unwrap_or_default());
                 Ok(true)
             }

@@ -25,7 +25,7 @@ async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
         socket.into(),
         Dialect::WebSocket { batched: false },
     ));
-    let fans = Fans::new(Duration::from_secs(60), CancellationToken::new());
+    let fans = Fans::new(Duration::from_secs(60), None, CancellationToken::new());
     let fan = fans.sit_down(&stream, 0, &seat).await;
     // nothing here lets another task run
     let draft = Draft {
@@ -51,7 +51,7 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
     let (socket, mut viewer) = crate::socket::tls::pair::pair().await;
     socket.writable().await.unwrap();
     let seat = Arc::new(Seat::new(socket, Dialect::WebSocket { batched: false }));
-    let fans = Fans::new(Duration::from_secs(60), CancellationToken::new());
+    let fans = Fans::new(Duration::from_secs(60), None, CancellationToken::new());
     let _fan = fans.sit_down(&stream, 0, &seat).await;
     let draft = Draft {
         event_type: EventType::StepProgress,

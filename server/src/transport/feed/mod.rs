@@ -61,6 +61,13 @@ pub(crate) enum Frame {
     Close(CloseCode),
 }
 
+impl Frame {
+    /// Whether it asks if the peer is there.
+    pub(crate) fn is_ping(&self) -> bool {
+        matches!(self, Self::Control(ControlFrame::Ping {}))
+    }
+}
+
 /// One connection's session, with the logs it reads.
 pub(crate) struct Feed {
     executions: Executions,
@@ -371,6 +378,7 @@ fn many_config(config: &Config) -> SessionConfig {
 fn session_config(config: &Config) -> SessionConfig {
     SessionConfig {
         heartbeat: Duration::from_millis(config.heartbeat_ms),
+        max_subscriptions: config.limits.subscriptions_per_connection,
         retry: Duration::from_millis(jittered(config.retry_ms)),
         single: true,
         ..SessionConfig::default()

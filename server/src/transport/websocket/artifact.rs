@@ -53,9 +53,10 @@ pub(crate) async fn open(
     let lease = executions.access().lease(&caller.pass);
     let found = find(&executions, &caller, &id, &sha256, from).await;
     Ok(handshake.accept(move |socket, read| async move {
+        let largest = Some(executions.config().limits.message_bytes);
         let config = WebSocketConfig::default()
-            .max_message_size(Some(LARGEST_CLIENT_MESSAGE))
-            .max_frame_size(Some(LARGEST_CLIENT_MESSAGE));
+            .max_message_size(largest)
+            .max_frame_size(largest);
         let socket =
             WebSocketStream::from_partially_read(socket, read.to_vec(), Role::Server, Some(config));
         let (sink, mut stream) = socket.await.split();
@@ -184,9 +185,6 @@ impl Sending {
 
 /// Bytes of one message at most.
 const PART: usize = 64 << 10;
-
-/// Clients have nothing to say here.
-const LARGEST_CLIENT_MESSAGE: usize = 64 << 10;
 
 /// How long a peer may take to answer a close.
 const CLOSE_HANDSHAKE: Duration = Duration::from_secs(5);

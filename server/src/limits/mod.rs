@@ -1,0 +1,11 @@
+//! How much anybody may ask for, and how long they may take over it.
+
+mod body;
+mod counts;
+mod depth;
+mod settings;
+
+pub(crate) use self::body::Arriving;
+pub(crate) use self::counts::{Counts, Place};
+pub(crate) use self::depth::is_deeper;
+pub use self::settings::LimitSettings;
