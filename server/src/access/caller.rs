@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::decision::{Denied, Pass};
+use super::decision::{Denied, Pass, whose};
 use super::identity::Identity;
 use super::{Access, Action, Known, On, decide};
 use crate::edge::Source;
@@ -33,6 +33,11 @@ impl Caller {
     /// Whether they may do this too, beside what the route asks.
     pub(crate) fn may(&self, action: Action, row: &ExecutionRow) -> Result<Pass, Problem> {
         Ok(decide(&self.identity, action, On::Execution(Some(row)))?)
+    }
+
+    /// Whose runs they are told of, added up, where they ask for those of `wanted`: everybody's where there is none.
+    pub(crate) fn whose(&self, wanted: Option<String>) -> Result<Option<String>, Problem> {
+        Ok(whose(&self.identity, wanted)?)
     }
 
     /// The name that what they do belongs to.

@@ -35,7 +35,7 @@ pub enum Action {
     Delete,
     /// Let others watch a run.
     Share,
-    /// See how everybody's runs fare, added up.
+    /// See how runs fare, added up: [`whose`] says which.
     Measure,
     /// See what everybody did.
     Audit,
@@ -45,12 +45,17 @@ impl Action {
     /// The scope that it takes.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::List | Self::Watch | Self::WatchAll | Self::Open | Self::Share => Scope::Watch,
+            Self::List
+            | Self::Watch
+            | Self::WatchAll
+            | Self::Open
+            | Self::Share
+            | Self::Measure => Scope::Watch,
             Self::Browse | Self::Start | Self::Resume => Scope::Start,
             Self::Ingest => Scope::Ingest,
             Self::Answer => Scope::Answer,
             Self::Cancel | Self::Delete => Scope::Cancel,
-            Self::Measure | Self::Audit => Scope::Admin,
+            Self::Audit => Scope::Admin,
         }
     }
 
@@ -139,6 +144,19 @@ pub fn decide(identity: &Identity, action: Action, on: On<'_>) -> Result<Pass, D
     match row {
         Some(row) if owns(known, row) => scoped(known, action).map(|()| own),
         Some(_) | None => Err(Denied::Unknown),
+    }
+}
+
+/// Whose runs somebody is told of who asks for those of `wanted`: everybody's where there is none.
+///
+/// # Errors
+/// Where it is not for them to ask, whether there is such a user or not.
+pub(crate) fn whose(identity: &Identity, wanted: Option<String>) -> Result<Option<String>, Denied> {
+    match (identity.only(), wanted) {
+        (None, wanted) => Ok(wanted),
+        (own, None) => Ok(own),
+        (own, wanted) if own == wanted => Ok(own),
+        _ => Err(Denied::Scope(Scope::Admin)),
     }
 }
 

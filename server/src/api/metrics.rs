@@ -5,14 +5,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use stepcast_core::id::StepId;
 use stepcast_core::metrics::Metric;
 use stepcast_core::time::parse_unix_millis;
 
 use super::parts::Query;
+use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::Window;
-use crate::metrics::{By, Definition, Report};
+use crate::metrics::{By, Definition, Report, Wanted};
 
 /// What `GET /api/metrics` takes.
 #[derive(Debug, Deserialize)]
@@ -21,7 +23,10 @@ pub(crate) struct Parameters {
     from: Option<String>,
     to: Option<String>,
     pipeline: Option<String>,
+    step: Option<String>,
+    owner: Option<String>,
     by: Option<String>,
+    top: Option<usize>,
 }
 
 /// `GET /api/metrics/definitions`: each metric with its formula and its target, whatever was counted.
@@ -31,9 +36,10 @@ pub(crate) async fn definitions(State(executions): State<Executions>) -> Json<Va
     Json(json!({ "metrics": metrics }))
 }
 
-/// `GET /api/metrics?from=&to=&pipeline=&by=`
+/// `GET /api/metrics?from=&to=&pipeline=&step=&owner=&by=&top=`
 pub(crate) async fn report(
     State(executions): State<Executions>,
+    caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Report>, Problem> {
     let by = match parameters.by.as_deref() {
@@ -52,8 +58,14 @@ pub(crate) async fn report(
         from: time("from", parameters.from.as_deref())?,
         to: time("to", parameters.to.as_deref())?,
         pipeline: parameters.pipeline,
+        owner: caller.whose(parameters.owner)?,
     };
-    Ok(Json(executions.report(&window, by).await?))
+    let wanted = Wanted {
+        by,
+        step: parameters.step.map(StepId::from),
+        top: parameters.top.unwrap_or_default().min(MAX_TOP),
+    };
+    Ok(Json(executions.report(&window, &wanted).await?))
 }
 
 fn time(name: &str, text: Option<&str>) -> Result<Option<u64>, Problem> {
@@ -68,3 +80,6 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<u64>, Problem> {
     })?;
     Ok(Some(time))
 }
+
+/// The most steps in each list of the foremost.
+const MAX_TOP: usize = 100;

@@ -47,7 +47,7 @@ use crate::config::Config;
 use crate::context::StreamingContext;
 use crate::error::Problem;
 use crate::log::{ExecutionRow, ListQuery, Log, StoreError, Window};
-use crate::metrics::{self, By, Meter, Report};
+use crate::metrics::{self, Meter, Report, Wanted};
 use crate::pipeline::{self, Desk, RunResult, Slot};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
@@ -190,10 +190,10 @@ impl Executions {
     ///
     /// # Errors
     /// Where the log cannot be read.
-    pub async fn report(&self, window: &Window, by: By) -> Result<Report, StoreError> {
-        let sum = self.0.meter.sum(&self.0.log, window, by).await?;
+    pub async fn report(&self, window: &Window, wanted: &Wanted) -> Result<Report, StoreError> {
+        let sum = self.0.meter.sum(&self.0.log, window, wanted).await?;
         let targets = &self.0.config.metrics.targets;
-        Ok(Report::new(&sum, targets, by != By::All))
+        Ok(Report::new(&sum, targets, wanted))
     }
 
     /// Is cancelled when the server stops.

@@ -14,6 +14,8 @@ pub struct Window {
     pub to: Option<u64>,
     /// Of this pipeline.
     pub pipeline: Option<String>,
+    /// Of this owner; of any, and of none, where there is none.
+    pub owner: Option<String>,
 }
 
 /// An execution, and what was counted of it.
@@ -42,6 +44,7 @@ impl Window {
                 .pipeline
                 .as_ref()
                 .is_none_or(|pipeline| row.pipeline == *pipeline)
+            && (self.owner.is_none() || self.owner == row.owner)
     }
 }
 

@@ -7,23 +7,39 @@ mod keeper;
 mod report;
 mod settings;
 mod tally;
+mod top;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stepcast_core::id::{ExecutionId, StepId};
 use stepcast_core::metrics::{Counts, RunMetrics};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::keeper::keep;
-pub use self::report::{Definition, Group, MetricReport, Report};
+pub use self::report::{Definition, Group, MetricReport, MetricValue, Report};
 pub use self::settings::MetricsSettings;
 use self::tally::Tally;
+pub use self::top::{StepReport, Top};
 use crate::log::{Log, Measured, StoreError, Window};
 
 /// What is counted of executions under way, from where it was counted last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
     live: Mutex<HashMap<ExecutionId, Arc<tokio::sync::Mutex<Tally>>>>,
+    /// Sums read every execution of their window: however many ask, this many are made at a time.
+    turns: Semaphore,
+}
+
+/// What a sum is to tell beside the total.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Wanted {
+    /// How counts are put together.
+    pub by: By,
+    /// What happened in steps of this id only, and in the executions that have one.
+    pub step: Option<StepId>,
+    /// How many of the slowest, the most retried and the most expensive steps; none where it is 0.
+    pub top: usize,
 }
 
 /// How counts are put together.
@@ -66,36 +82,59 @@ pub struct Sum {
     pub groups: BTreeMap<GroupKey, Counts>,
     /// Whether there were more than [`MAX_GROUPS`]; of hours and days, the newest are here.
     pub groups_left_out: bool,
+    /// Each step's counts, by its pipeline, where the foremost of them are wanted; at most [`MAX_GROUPS`].
+    pub steps: BTreeMap<(String, StepId), Counts>,
+    /// Whether there were more, in the window or in one execution.
+    pub steps_left_out: bool,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            live: Mutex::default(),
+            turns: Semaphore::new(SUMS_AT_ONCE),
+        }
+    }
 }
 
 impl Meter {
     /// Adds up what a window holds.
-    pub(crate) async fn sum(&self, log: &Log, window: &Window, by: By) -> Result<Sum, StoreError> {
+    pub(crate) async fn sum(
+        &self,
+        log: &Log,
+        window: &Window,
+        wanted: &Wanted,
+    ) -> Result<Sum, StoreError> {
+        // never closed, so there is always a turn to come
+        let _turn = self.turns.acquire().await;
         let (mut sum, mut before) = (Sum::default(), i64::MAX);
         loop {
             let store = log.store().clone();
             let page = window.clone();
-            let read = move || store.measured(&page, before);
+            let read = move || {
+                let found = store.measured(&page, before)?;
+                Ok(found.into_iter().map(with_counts).collect::<Vec<_>>())
+            };
             let found = blocking(read).await?;
-            let Some(last) = found.last() else {
+            let Some((last, _)) = found.last() else {
                 self.forget_ended();
                 return Ok(sum);
             };
             before = last.key;
-            for one in &found {
-                if let Some(metrics) = self.counts_of(log, one).await? {
-                    sum.add(one, &metrics, by);
+            for (one, kept) in found {
+                let metrics = match kept {
+                    Some(kept) => Some(kept),
+                    None => self.counts_of(log, &one).await?,
+                };
+                if let Some(metrics) = metrics {
+                    sum.add(&one, &metrics, wanted);
                 }
             }
         }
     }
 
-    /// What was counted of one execution; none where it is gone.
+    /// What one execution counts to, out of its log; none where it is gone.
     async fn counts_of(&self, log: &Log, one: &Measured) -> Result<Option<RunMetrics>, StoreError> {
-        let kept = one.counts.as_deref();
-        if let Some(kept) = kept.and_then(|json| serde_json::from_slice(json).ok()) {
-            return Ok(Some(kept));
-        }
         let Some(tally) = self.tally(log, one)? else {
             return Ok(None);
         };
@@ -150,19 +189,31 @@ impl By {
 }
 
 impl Sum {
-    fn add(&mut self, one: &Measured, metrics: &RunMetrics, by: By) {
+    fn add(&mut self, one: &Measured, metrics: &RunMetrics, wanted: &Wanted) {
+        let of_step = wanted.step.as_ref();
+        let counts = match of_step {
+            None => &metrics.total,
+            Some(step) => match metrics.steps.get(step) {
+                Some(counts) => counts,
+                None => return,
+            },
+        };
         self.executions += 1;
         self.incomplete += u64::from(metrics.incomplete);
-        self.total.merge(&metrics.total);
+        self.total.merge(counts);
         let of_pipeline = || GroupKey {
             pipeline: Some(one.pipeline.clone()),
             ..GroupKey::default()
         };
-        match by {
+        let steps = || {
+            let all = metrics.steps.iter();
+            all.filter(move |(step, _)| of_step.is_none_or(|of| of == *step))
+        };
+        match wanted.by {
             By::All => {}
-            By::Pipeline => self.group(of_pipeline(), &metrics.total),
+            By::Pipeline => self.group(of_pipeline(), counts),
             By::Step => {
-                for (step, counts) in &metrics.steps {
+                for (step, counts) in steps() {
                     let step_id = Some(step.clone());
                     let key = GroupKey {
                         step_id,
@@ -172,23 +223,42 @@ impl Sum {
                 }
             }
             By::Hour | By::Day => {
-                let from = by.span().map(|span| one.created_at / span * span);
+                let from = wanted.by.span().map(|span| one.created_at / span * span);
                 let key = GroupKey {
                     from,
                     ..GroupKey::default()
                 };
-                self.group(key, &metrics.total);
+                self.group(key, counts);
+            }
+        }
+        if wanted.top > 0 {
+            self.steps_left_out |= metrics.steps_left_out;
+            for (step, counts) in steps() {
+                let key = (one.pipeline.clone(), step.clone());
+                self.steps_left_out |= !merge_into(&mut self.steps, key, counts);
             }
         }
     }
 
     fn group(&mut self, key: GroupKey, counts: &Counts) {
-        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key) {
-            self.groups_left_out = true;
-            return;
-        }
-        self.groups.entry(key).or_default().merge(counts);
+        self.groups_left_out |= !merge_into(&mut self.groups, key, counts);
     }
+}
+
+/// Adds counts to those of a key; false where there are too many keys to have another.
+fn merge_into<K: Ord>(all: &mut BTreeMap<K, Counts>, key: K, counts: &Counts) -> bool {
+    let fits = all.len() < MAX_GROUPS || all.contains_key(&key);
+    if fits {
+        all.entry(key).or_default().merge(counts);
+    }
+    fits
+}
+
+/// An execution with the counts that were kept of it; none where there are none that can be read.
+fn with_counts(one: Measured) -> (Measured, Option<RunMetrics>) {
+    let kept = one.counts.as_deref();
+    let counts = kept.and_then(|json| serde_json::from_slice(json).ok());
+    (one, counts)
 }
 
 /// Asks the store, in a thread that may wait for it.
@@ -202,3 +272,6 @@ async fn blocking<T: Send + 'static>(
 
 /// The most pipelines, steps, hours or days in one answer.
 pub const MAX_GROUPS: usize = 1000;
+
+/// Sums made at a time: each takes a processor for as long as it lasts.
+const SUMS_AT_ONCE: usize = 2;

@@ -5,7 +5,8 @@ use stepcast_core::id::StepId;
 use stepcast_core::metrics::{Counts, Metric, Numbers, Target, Targets};
 use stepcast_core::time::Timestamp;
 
-use super::Sum;
+use super::top::Top;
+use super::{By, Sum, Wanted};
 
 /// What a window holds.
 #[derive(Clone, Debug, Serialize)]
@@ -16,18 +17,21 @@ pub struct Report {
     pub incomplete: u64,
     /// The metrics over all of them.
     #[serde(flatten)]
-    pub all: Group,
+    pub all: Group<MetricReport>,
     /// The same for each pipeline, step, hour or day, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub groups: Option<Vec<Group>>,
+    pub groups: Option<Vec<Group<MetricValue>>>,
     /// Whether there were too many groups to be told.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub groups_left_out: bool,
+    /// The foremost steps, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<Top>,
 }
 
 /// Some counts and what is made of them.
 #[derive(Clone, Debug, Serialize)]
-pub struct Group {
+pub struct Group<M> {
     /// When the hour or the day begins, in UTC; none where it is not by time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -40,7 +44,7 @@ pub struct Group {
     /// What was counted.
     pub counts: Numbers,
     /// What is made of it.
-    pub metrics: Vec<MetricReport>,
+    pub metrics: Vec<M>,
 }
 
 /// What a metric is, whatever was counted.
@@ -58,7 +62,7 @@ pub struct Definition {
     pub target: Option<Target>,
 }
 
-/// A metric.
+/// A metric with its value.
 #[derive(Clone, Debug, Serialize)]
 pub struct MetricReport {
     /// What it is.
@@ -70,34 +74,45 @@ pub struct MetricReport {
     pub met: Option<bool>,
 }
 
+/// A metric's value in a group: what the metric is, is told once, with the total.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct MetricValue {
+    /// Which.
+    pub metric: Metric,
+    /// As [`MetricReport::value`].
+    pub value: Option<f64>,
+    /// As [`MetricReport::met`].
+    pub met: Option<bool>,
+}
+
 impl Report {
-    pub(crate) fn new(sum: &Sum, targets: &Targets, grouped: bool) -> Self {
+    pub(crate) fn new(sum: &Sum, targets: &Targets, wanted: &Wanted) -> Self {
         let groups = sum.groups.iter().map(|(key, counts)| Group {
             from: key.from.map(Timestamp::from_unix_millis),
             pipeline: key.pipeline.clone(),
             step_id: key.step_id.clone(),
-            ..Group::new(counts, targets)
+            ..Group::new(counts, |metric| MetricValue::new(metric, counts, targets))
         });
+        let total = &sum.total;
         Self {
             executions: sum.executions,
             incomplete: sum.incomplete,
-            all: Group::new(&sum.total, targets),
-            groups: grouped.then(|| groups.collect()),
+            all: Group::new(total, |metric| MetricReport::new(metric, total, targets)),
+            groups: (wanted.by != By::All).then(|| groups.collect()),
             groups_left_out: sum.groups_left_out,
+            top: (wanted.top > 0).then(|| Top::new(sum, wanted.top)),
         }
     }
 }
 
-impl Group {
-    fn new(counts: &Counts, targets: &Targets) -> Self {
+impl<M> Group<M> {
+    fn new(counts: &Counts, told: impl FnMut(Metric) -> M) -> Self {
         Self {
             from: None,
             pipeline: None,
             step_id: None,
             counts: Numbers::from(counts),
-            metrics: Metric::ALL
-                .map(|metric| MetricReport::new(metric, counts, targets))
-                .to_vec(),
+            metrics: Metric::ALL.map(told).into(),
         }
     }
 }
@@ -116,11 +131,21 @@ impl Definition {
 
 impl MetricReport {
     fn new(metric: Metric, counts: &Counts, targets: &Targets) -> Self {
-        let definition = Definition::new(metric, targets);
-        let value = metric.value(counts);
-        let met = definition.target.zip(value);
+        let MetricValue { value, met, .. } = MetricValue::new(metric, counts, targets);
         Self {
-            definition,
+            definition: Definition::new(metric, targets),
+            value,
+            met,
+        }
+    }
+}
+
+impl MetricValue {
+    fn new(metric: Metric, counts: &Counts, targets: &Targets) -> Self {
+        let value = metric.value(counts);
+        let met = targets.of(metric).zip(value);
+        Self {
+            metric,
             value,
             met: met.map(|(target, value)| target.is_met(value)),
         }

@@ -66,6 +66,8 @@ mod manners;
 mod many;
 mod many_access;
 mod metrics;
+mod metrics_access;
+mod metrics_steps;
 mod operator;
 mod pipeline_checkpoint;
 mod pipeline_circuit;

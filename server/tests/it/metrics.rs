@@ -108,6 +108,8 @@ async fn live_replayed_and_stored_give_the_same_numbers() {
     for query in [
         "",
         "?by=step",
+        "?by=hour&top=5",
+        "?by=day&step=b&top=1",
         "?from=1970-01-01T00:00:00.100Z&to=1970-01-01T00:00:00.200Z",
     ] {
         let live = metrics(&server, query).await;
@@ -180,10 +182,11 @@ async fn live_replayed_and_stored_give_the_same_numbers() {
         .unwrap();
     kept(&later).await;
     let window = stepcast::log::Window::default();
-    let again = later
-        .report(&window, stepcast::metrics::By::Step)
-        .await
-        .unwrap();
+    let wanted = stepcast::metrics::Wanted {
+        by: stepcast::metrics::By::Step,
+        ..Default::default()
+    };
+    let again = later.report(&window, &wanted).await.unwrap();
     assert_eq!(serde_json::to_value(again).unwrap(), expected);
     later.stop().await;
 }

@@ -18,6 +18,7 @@ pub(super) fn measured(
         "SELECT key, id, pipeline, ended_at IS NOT NULL, json, created_at FROM executions
          LEFT JOIN counts ON counts.execution = key
          WHERE key < ?1 AND created_at >= ?2 AND created_at < ?3 AND (?4 IS NULL OR pipeline = ?4)
+         AND (?6 IS NULL OR owner = ?6)
          ORDER BY key DESC LIMIT ?5",
     )?;
     let (from, to) = (
@@ -25,7 +26,14 @@ pub(super) fn measured(
         window.to.map_or(i64::MAX, signed),
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = select.query(params![before, from, to, window.pipeline, limit])?;
+    let mut rows = select.query(params![
+        before,
+        from,
+        to,
+        window.pipeline,
+        limit,
+        window.owner
+    ])?;
     let mut measured = Vec::new();
     while let Some(row) = rows.next()? {
         measured.push(Measured {
