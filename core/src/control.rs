@@ -1,12 +1,12 @@
 //! Control frames: what the server says about the stream, beside the events in it.
 //!
-//! A frame with the key `control` is never part of the log and never moves a cursor.
+//! A frame with the key `control` is never part of the log, and none but `place` moves a cursor.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::id::{Epoch, ExecutionId, Seq};
+use crate::id::{Cursor, Epoch, ExecutionId, Seq};
 use crate::pattern::Mark;
 
 /// Why events are missing.
@@ -177,6 +177,15 @@ pub enum ControlFrame {
         /// All runs up to this one have been looked at: a watch that begins after it picks up the next.
         mark: Mark,
     },
+    /// The client is past everything up to here: what its filter did not hold back was sent. Said in a filtered stream
+    /// that has had nothing else to say for a while.
+    Place {
+        /// Which stream.
+        execution_id: ExecutionId,
+        /// Where it comes back from.
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        cursor: Cursor,
+    },
     /// The server lives. Moves no cursor.
     Ping {},
     /// The server answers a client's ping.
@@ -201,7 +210,7 @@ pub enum ControlFrame {
 
 impl ControlFrame {
     const NAMES: &'static [&'static str] = &[
-        "hello", "gap", "closed", "watching", "matched", "ping", "pong", "goaway", "error",
+        "hello", "gap", "closed", "watching", "matched", "place", "ping", "pong", "goaway", "error",
     ];
 
     /// Reads a frame; none where this build does not know its name, or a field of it is not as it should be.
@@ -245,6 +254,10 @@ impl ControlFrame {
                 watch: text("watch")?.to_owned(),
                 execution_id: stream()?,
                 mark: text("mark")?.parse().ok()?,
+            },
+            "place" => Self::Place {
+                execution_id: stream()?,
+                cursor: text("cursor")?.parse().ok()?,
             },
             "ping" => Self::Ping {},
             "pong" => Self::Pong {},

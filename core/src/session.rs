@@ -18,6 +18,7 @@ mod serve;
 mod subscription;
 mod watching;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub trait Record {
     fn step_id(&self) -> Option<&str>;
     /// When it happened, in milliseconds since 1970, where it says so; asked for by a pace only.
     fn unix_millis(&self) -> Option<u64>;
+    /// The whole event; asked for by filters that look into it.
+    fn json(&self) -> Cow<'_, str>;
 }
 
 /// How a session behaves.
@@ -367,6 +370,7 @@ impl<R: Record> Session<R> {
             // the socket still takes the last page: it has no use for a ping behind that
             self.ping_at = now + self.config.heartbeat;
         } else {
+            self.tell_places(now);
             self.control(now, ControlFrame::Ping {});
         }
     }

@@ -74,6 +74,7 @@ targets! {
     selection "selection",
     range "range",
     proof "proof",
+    condition "condition",
     websocket "websocket",
     ingest_body "ingest-body",
     ingest_lines "ingest-lines",

@@ -171,6 +171,10 @@ fn heard(control: ControlFrame, stream: &ExecutionId) -> Option<Heard> {
             last_seq,
             reason,
         } => (Some(execution_id), Heard::Closed { last_seq, reason }),
+        ControlFrame::Place {
+            execution_id,
+            cursor,
+        } => (Some(execution_id), Heard::Passed(cursor)),
         ControlFrame::Error {
             execution_id: Some(execution_id),
             status,

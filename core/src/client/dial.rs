@@ -41,6 +41,12 @@ impl Dial {
         for step in &self.filter.steps {
             add("step", step.as_str());
         }
+        if let Some(level) = self.filter.level {
+            add("level", level.as_str());
+        }
+        if let Some(condition) = &self.filter.condition {
+            add("where", condition.as_str());
+        }
         path
     }
 }
@@ -63,7 +69,7 @@ mod tests {
     use super::*;
     use crate::client::Generation;
     use crate::event::EventType;
-    use crate::filter::Filter;
+    use crate::filter::{Filter, Level};
     use crate::id::Cursor;
 
     #[test]
@@ -92,10 +98,12 @@ mod tests {
         dial.filter = Filter {
             types: vec![EventType::StepError],
             steps: vec!["a b".into(), "ü&".into()],
+            level: Some(Level::Warning),
+            condition: None,
         };
         assert_eq!(
             dial.path(),
-            "/api/executions/exec_1/events?after=2.7&wait_ms=25000&type=step_error&step=a%20b&step=%C3%BC%26"
+            "/api/executions/exec_1/events?after=2.7&wait_ms=25000&type=step_error&step=a%20b&step=%C3%BC%26&level=warning"
         );
     }
 }

@@ -42,6 +42,7 @@ impl<R: Record> Session<R> {
         it.opened = true;
         it.waiting = false;
         it.cursor = cursor.seq;
+        it.told = cursor.seq;
         it.tail = cursor.seq;
         it.look = true;
         session.subscriptions.insert(execution_id.clone(), it);

@@ -6,7 +6,7 @@ use super::pacing::Bounds;
 use super::subscription::{Subscription, Wish, passes};
 use super::{Output, Record, Session};
 use crate::control::{ControlFrame, EndReason, GapReason};
-use crate::id::{Epoch, ExecutionId, Position, Seq};
+use crate::id::{Cursor, Epoch, ExecutionId, Position, Seq};
 use crate::time::Time;
 use crate::wire::close::CloseCode;
 
@@ -98,6 +98,7 @@ impl<R: Record> Session<R> {
             return self.give_up(now, execution_id, 400, message);
         }
         it.cursor = cursor;
+        it.told = cursor;
         it.tail = last_seq;
         it.look = true;
         self.epochs.insert(execution_id.clone(), epoch);
@@ -219,6 +220,11 @@ impl<R: Record> Session<R> {
         if anything {
             self.ping_at = now + self.config.heartbeat;
         }
+        // it is written before the next page is read, so that a client that has gone is noticed
+        if ended.is_none() && it.cursor >= it.told.saturating_add(TELL_AFTER) {
+            it.unwritten = true;
+            self.tell_place(now, execution_id);
+        }
         if let Some((last_seq, reason)) = ended {
             let closed = ControlFrame::Closed {
                 execution_id: execution_id.clone(),
@@ -284,6 +290,34 @@ impl<R: Record> Session<R> {
         self.close_if_done();
     }
 
+    /// Tells the client how far it has come, where what its filter held back is the last that it is past: so that it
+    /// comes back from there, and what retention has dropped meanwhile of that is no gap.
+    pub(super) fn tell_places(&mut self, now: Time) {
+        let behind = |(id, it): (&ExecutionId, &Subscription<R>)| {
+            (it.opened && !it.leaving && it.cursor > it.told).then(|| id.clone())
+        };
+        let behind: Vec<ExecutionId> = self.subscriptions.iter().filter_map(behind).collect();
+        for execution_id in &behind {
+            self.tell_place(now, execution_id);
+        }
+    }
+
+    fn tell_place(&mut self, now: Time, execution_id: &ExecutionId) {
+        let epoch = self.epoch(execution_id);
+        let it = self.subscriptions.get_mut(execution_id);
+        if let (Some(it), Some(epoch)) = (it, epoch) {
+            it.told = it.cursor;
+            let place = ControlFrame::Place {
+                execution_id: execution_id.clone(),
+                cursor: Cursor {
+                    epoch,
+                    seq: it.cursor,
+                },
+            };
+            self.control(now, place);
+        }
+    }
+
     pub(super) fn error(
         &mut self,
         now: Time,
@@ -321,6 +355,7 @@ fn send<R: Record>(
     if let Some((_, to)) = gap.filter(|&(_, to)| to > it.cursor) {
         outputs.extend([missing(it.cursor + 1, to)]);
         it.cursor = to;
+        it.told = to;
     }
     for record in records {
         let seq = record.seq();
@@ -341,6 +376,9 @@ fn send<R: Record>(
         it.cursor = last_seq;
     }
 }
+
+/// Events that a filter holds back one after another before the client is told that it is past them.
+const TELL_AFTER: Seq = 1000;
 
 fn millis(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)

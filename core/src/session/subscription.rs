@@ -65,6 +65,8 @@ pub(super) struct Subscription<R> {
     unacknowledged: Option<Unacknowledged>,
     /// The last event that was sent or filtered out.
     pub(super) cursor: Seq,
+    /// The last event that the client knows it is past: one that was sent, or a place that was told.
+    pub(super) told: Seq,
     /// The last event that the log is known to hold.
     pub(super) tail: Seq,
 }
@@ -84,6 +86,7 @@ impl<R: Record> Subscription<R> {
             leaving: false,
             again: None,
             cursor: 0,
+            told: 0,
             tail: 0,
         }
     }
@@ -107,6 +110,7 @@ impl<R: Record> Subscription<R> {
 
     /// An event has been sent.
     pub(super) fn sent(&mut self, seq: Seq) {
+        self.told = seq;
         if let Some(it) = &mut self.unacknowledged {
             it.sent.push_back(seq);
         }
@@ -134,5 +138,8 @@ impl<R: Record> Subscription<R> {
 
 /// Whether a filter lets an event through.
 pub(super) fn passes(filter: &Filter, record: &impl Record) -> bool {
-    filter.is_empty() || filter.passes(&EventType::from(record.event_type()), record.step_id())
+    filter.is_empty() || {
+        let event_type = EventType::from(record.event_type());
+        filter.passes(&event_type, record.step_id(), || record.json())
+    }
 }

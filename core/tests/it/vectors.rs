@@ -212,12 +212,21 @@ fn sse_is_written_with_the_id_last() {
 
 #[test]
 fn filters_are_the_same_everywhere() {
-    for case in cases("filters.json", "cases") {
+    let mut all = cases("filters.json", "cases");
+    if cfg!(feature = "conditions") {
+        all.extend(cases("filters.json", "conditions"));
+    }
+    for refused in cases("filters.json", "refused") {
+        is_none::<Filter>(&refused.to_string());
+    }
+    for case in all {
         let filter: Filter = serde_json::from_value(case["filter"].clone()).unwrap();
         assert_eq!(serde_json::to_value(&filter).unwrap(), case["filter"]);
         let event_type = EventType::from(str_of(&case["event_type"]));
+        let event = json!({"event_type": event_type, "seq": 7, "data": case["data"]});
+        let json = || event.to_string().into();
         assert_eq!(
-            filter.passes(&event_type, case["step_id"].as_str()),
+            filter.passes(&event_type, case["step_id"].as_str(), json),
             case["passes"],
             "{case}"
         );

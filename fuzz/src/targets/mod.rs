@@ -1,6 +1,7 @@
 //! The targets, one file for each side of the wire.
 
 mod client;
+mod condition;
 mod ids;
 mod ingest;
 mod pipeline;
@@ -19,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ids::SELECTION,
     ids::RANGE,
     ids::PROOF,
+    condition::CONDITION,
     socket::WEBSOCKET,
     ingest::BODY,
     ingest::LINES,

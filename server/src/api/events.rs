@@ -114,9 +114,8 @@ pub(crate) async fn page(
 }
 
 fn passes(selection: &Selection, record: &Record) -> bool {
-    selection
-        .filter
-        .passes(&record.event_type().into(), record.step_id())
+    let json = || record.json().into();
+    (selection.filter).passes(&record.event_type().into(), record.step_id(), json)
 }
 
 /// Events in a page where the request names no number.

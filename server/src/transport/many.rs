@@ -105,7 +105,7 @@ impl FromRequestParts<Executions> for Asked {
         Ok(Self {
             executions,
             watch: watches.then_some((pattern, since)),
-            filter: filter(query),
+            filter: filter(query)?,
             places,
         })
     }

@@ -17,7 +17,7 @@ use crate::error::Problem;
 pub struct Selection {
     /// From where: the header `Last-Event-ID`, else `?last_event_id=`, else `?after=`.
     pub after: Position,
-    /// What: `?type=` and `?step=`, each as often as wanted.
+    /// What: `?type=` and `?step=`, each as often as wanted, `?level=` and `?where=`.
     pub filter: Filter,
     /// How fast: `?pace=`; at full speed where it is not given.
     pub pace: Option<Pace>,
@@ -27,13 +27,13 @@ impl Selection {
     /// What a request asks for by its header `Last-Event-ID` and its query.
     ///
     /// # Errors
-    /// 400 for a cursor or a pace that is none.
+    /// 400 for a cursor, a pace, a level or a condition that is none.
     pub fn parse(last_event_id: Option<&str>, query: &str) -> Result<Self, Problem> {
         let pace = last(query, "pace");
         let pace = pace.map(|text| text.parse().map_err(bad)).transpose()?;
         Ok(Self {
             after: cursor(last_event_id, query).parse().map_err(bad)?,
-            filter: filter(query),
+            filter: filter(query)?,
             pace,
         })
     }
@@ -85,16 +85,21 @@ fn last(query: &str, name: &str) -> Option<String> {
 }
 
 /// Which events a reader wants.
-pub(super) fn filter(query: &str) -> Filter {
+///
+/// # Errors
+/// 400 for a level or a condition that is none.
+pub(super) fn filter(query: &str) -> Result<Filter, Problem> {
     let mut filter = Filter::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "type" => filter.types.push(EventType::from(&*value)),
             "step" => filter.steps.push(StepId::from(&*value)),
+            "level" => filter.level = Some(value.parse().map_err(bad)?),
+            "where" => filter.condition = Some(value.parse().map_err(bad)?),
             _ => {}
         }
     }
-    filter
+    Ok(filter)
 }
 
 pub(super) fn bad(error: impl fmt::Display) -> Problem {

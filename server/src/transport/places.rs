@@ -63,6 +63,14 @@ impl Places {
                 self.mark = Some(*mark);
                 self.found.insert(execution_id.clone());
             }
+            ControlFrame::Place {
+                execution_id,
+                cursor,
+            } => {
+                if let Some((key, _)) = self.followed.get(execution_id) {
+                    self.at.insert(*key, *cursor);
+                }
+            }
             ControlFrame::Closed { execution_id, .. } => {
                 if let Some((key, true)) = self.followed.remove(execution_id) {
                     self.at.remove(&key);

@@ -36,6 +36,7 @@ mod edge_browser;
 mod edge_policy;
 mod edge_proxy;
 mod fan;
+mod filter;
 mod follow;
 mod full;
 mod harness;

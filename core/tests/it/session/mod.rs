@@ -1,10 +1,12 @@
 //! The session, rule by rule; each test is named after the rule.
 
+mod filtered;
 mod many;
 mod one;
 mod paced;
 mod watching;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -39,6 +41,11 @@ impl Record for Stored {
             "clock set back" => Some(0),
             _ => Some(self.1 * 1000),
         }
+    }
+
+    fn json(&self) -> Cow<'_, str> {
+        let Self(_, seq, event_type) = self;
+        format!(r#"{{"event_type":"{event_type}","seq":{seq},"data":{{}}}}"#).into()
     }
 }
 
@@ -235,6 +242,7 @@ fn short(output: &Output<Stored>) -> String {
                 "status",
                 "watch",
                 "mark",
+                "cursor",
             ];
             let fields: String = fields.into_iter().filter_map(field).collect();
             (json["control"].as_str().unwrap().to_owned() + &fields).replace('"', "")

@@ -216,6 +216,7 @@ fn what_the_filter_holds_back_is_no_gap_and_waits_for_nobody() {
     let filter = Filter {
         types: vec![EventType::StepProgress],
         steps: vec!["even".into()],
+        ..Filter::default()
     };
     rig.subscribe('a', "", filter);
     rig.opened('a', 1, 9);

@@ -137,6 +137,7 @@ fn what_the_filter_holds_back_is_not_waited_for_and_its_time_passes() {
     let filter = Filter {
         types: vec![EventType::StepProgress],
         steps: vec!["even".into()],
+        ..Filter::default()
     };
     let mut rig = Rig::paced("1", "", 9, filter);
     assert_eq!(rig.page('a', [1]), ["read a 1 3"], "no wait for nothing");

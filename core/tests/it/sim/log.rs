@@ -1,5 +1,7 @@
 //! A model of the server's log: append-only, with retention, and with an epoch where it is recreated.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 use stepcast_core::control::EndReason;
 use stepcast_core::event::{EventType, StreamEvent};
@@ -28,6 +30,10 @@ impl Record for Stored {
 
     fn unix_millis(&self) -> Option<u64> {
         self.0.timestamp.unix_millis()
+    }
+
+    fn json(&self) -> Cow<'_, str> {
+        serde_json::to_string(&self.0).unwrap().into()
     }
 }
 

@@ -134,6 +134,8 @@ impl Feed {
             return;
         };
         open.reader.seek(after);
+        // a filter may hold back page after page: others have their turn in between
+        tokio::task::consume_budget().await;
         let read = open.reader.read(max).await;
         let now = self.clock.now();
         match read {

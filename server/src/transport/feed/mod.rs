@@ -6,6 +6,7 @@
 mod finding;
 mod logs;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,10 @@ impl session::Record for Record {
 
     fn unix_millis(&self) -> Option<u64> {
         self.unix_millis()
+    }
+
+    fn json(&self) -> Cow<'_, str> {
+        self.json().into()
     }
 }
 

@@ -195,6 +195,7 @@ impl<T: Translation> Reader<T> {
             // an end without a last word: whoever reads comes back and is refused by HTTP
             ControlFrame::Error { .. } => self.ended = true,
             ControlFrame::Pong {}
+            | ControlFrame::Place { .. }
             | ControlFrame::Watching { .. }
             | ControlFrame::Matched { .. }
             | _ => {}
