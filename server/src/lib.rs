@@ -9,6 +9,7 @@
 
 pub mod access;
 mod agui;
+mod aisdk;
 mod api;
 pub mod artifact;
 mod assets;

@@ -15,7 +15,7 @@ use crate::access::Action::{
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
-use crate::transport::{agui, many, sse, websocket};
+use crate::transport::{agui, aisdk, many, sse, websocket};
 use crate::{api, assets, edge, guard};
 
 /// What a route asks of who calls, on a server with accounts.
@@ -253,5 +253,16 @@ fn streams(routes: Routes) -> Routes {
             "/api/agui/executions/{id}",
             [(GET, Of(WatchAll)), (POST, Of(Answer))],
             get(agui::join).post(agui::go_on),
+        )
+        .at("/api/aisdk/{name}", [(POST, May(Start))], post(aisdk::send))
+        .at(
+            "/api/aisdk/{name}/{chat}/stream",
+            [(GET, May(List))],
+            get(aisdk::again),
+        )
+        .at(
+            "/api/aisdk/executions/{id}",
+            [(GET, Of(WatchAll))],
+            get(aisdk::join),
         )
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 
 use super::interrupt::Interrupted;
-use super::part::text;
 use crate::error::{Flaw, Problem};
+use crate::transport::translated::data::last_said;
 
 /// `RunAgentInput`. What is not read here is for agents of other kinds.
 #[derive(Debug, Deserialize)]
@@ -63,7 +63,7 @@ impl RunAgentInput {
     pub(crate) fn into_input(mut self) -> Map<String, Value> {
         let forwarded = std::mem::take(&mut self.forwarded_props);
         let mut input = forwarded.as_object().cloned().unwrap_or_default();
-        if let Some(prompt) = last_said(&self.messages) {
+        if let Some(prompt) = last_said(&self.messages, "content") {
             input.entry("prompt").or_insert(prompt.into());
         }
         for (key, list) in [
@@ -132,20 +132,6 @@ impl RunAgentInput {
             }
         }
         resume.ok_or_else(|| flaw(0, "there is nothing in `resume`"))
-    }
-}
-
-/// The text of the user's last message.
-fn last_said(messages: &[Value]) -> Option<String> {
-    let users = |message: &&Value| text(message, "role") == Some("user");
-    let message = messages.iter().rfind(users)?;
-    match message.get("content")? {
-        Value::String(said) => Some(said.clone()),
-        Value::Array(parts) => {
-            let texts: Vec<&str> = parts.iter().filter_map(|part| text(part, "text")).collect();
-            (!texts.is_empty()).then(|| texts.join("\n"))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
 }
 

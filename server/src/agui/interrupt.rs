@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 
-use super::part::text;
+use crate::transport::translated::data::text;
 
 /// The execution and the wait that an interrupt's id names: `EXECUTION/WAIT`. An execution id has no slash.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -10,10 +10,10 @@ use stepcast_core::control::GapReason;
 use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::id::{ExecutionId, Seq};
 
-use super::part::{custom, delta, escaped, event, text, texts};
-use super::progress::with_step;
+use super::part::{custom, delta, escaped, event};
 use super::step::Step;
-use super::usage::Usage;
+use crate::transport::translated::Usage;
+use crate::transport::translated::data::{text, texts, with_step};
 
 /// Folds the events of a run; see the module.
 #[derive(Debug)]

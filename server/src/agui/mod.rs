@@ -11,7 +11,6 @@ mod pause;
 mod progress;
 mod standing;
 mod step;
-mod usage;
 
 use serde_json::Value;
 use stepcast_core::control::GapReason;
@@ -21,7 +20,7 @@ use stepcast_core::id::{ExecutionId, Seq};
 use self::mapping::Mapping;
 pub(crate) use self::mapping::NextRun;
 use self::standing::Standing;
-use crate::transport::translated::Translation;
+use crate::transport::translated::{Place, Translation};
 
 /// A run as AG-UI tells it.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl Translation for AgUi {
         self.standing.pass(piece)
     }
 
-    fn prelude(&self) -> Vec<Value> {
+    fn prelude(&self, _from: Option<Place>) -> Vec<Value> {
         self.standing.prelude()
     }
 

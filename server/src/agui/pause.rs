@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use stepcast_core::event::{EventType, StreamEvent};
 
 use super::mapping::{Mapping, Stage};
-use super::part::{delta, event, text};
+use super::part::{delta, event};
 use super::step::Step;
+use crate::transport::translated::data::text;
 
 impl Mapping {
     /// Whether every step under way waits for a person, and none is about to start.

@@ -5,8 +5,9 @@ use stepcast_core::event::StreamEvent;
 
 use super::interrupt::interrupt;
 use super::mapping::Mapping;
-use super::part::{custom, delta, escaped, event, text, texts};
+use super::part::{custom, delta, escaped, event};
 use super::step::{Step, Tool};
+use crate::transport::translated::data::{text, texts, with_step};
 
 impl Mapping {
     /// A `step_progress`, of a step where it names one.
@@ -80,14 +81,6 @@ impl Mapping {
         }
         self.expected.extend(again);
     }
-}
-
-pub(super) fn with_step(id: &str, data: &Value) -> Value {
-    let mut value = json!({ "step_id": id });
-    if let (Some(object), Some(data)) = (value.as_object_mut(), data.as_object()) {
-        object.extend(data.clone());
-    }
-    value
 }
 
 fn fraction(step: &Step, data: &Value, at: Option<u64>) -> Value {

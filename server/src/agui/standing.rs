@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::part::{event, text};
+use super::part::event;
+use crate::transport::translated::data::{text, texts};
 
 /// A fold of AG-UI events into what a client's is: the run, its messages and its state.
 #[derive(Debug, Default)]
@@ -201,7 +202,7 @@ impl Standing {
 
     /// Takes messages away that are void, and fills in what is left.
     fn without(&mut self, piece: &Value) -> Value {
-        let void = super::part::texts(piece, "void");
+        let void = texts(piece, "void");
         self.messages.retain(|message| {
             !text(message, "id").is_some_and(|id| void.iter().any(|it| it == id))
         });

@@ -73,7 +73,7 @@ fn what_an_attempt_said_is_taken_back_when_the_next_one_begins() {
         .find(|piece| piece["type"] == "MESSAGES_SNAPSHOT")
         .unwrap();
     assert_eq!(snapshot["messages"], json!([]));
-    let prelude = agui.prelude();
+    let prelude = agui.prelude(None);
     let expected = [
         "RUN_STARTED",
         "STATE_SNAPSHOT",
@@ -113,7 +113,7 @@ fn a_run_is_interrupted_only_where_nothing_but_people_is_waited_for() {
     );
     let last = second.last().unwrap();
     assert_eq!(last["outcome"]["interrupts"][0]["id"], "e/a.1");
-    assert!(agui.rests() && agui.prelude().is_empty());
+    assert!(agui.rests() && agui.prelude(None).is_empty());
     // nothing of this is an answer; it is told with what follows
     let restart = json!({ "kind": "resumed", "reason": "restart", "steps": [] });
     let third = told(

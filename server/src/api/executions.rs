@@ -258,6 +258,7 @@ pub(crate) async fn list(
         before: parameters.before,
         statuses,
         owner: caller.identity.only(),
+        ..ListQuery::default()
     })?;
     let next = (rows.len() == limit)
         .then(|| rows.last().map(|row| row.key.key))

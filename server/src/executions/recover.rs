@@ -28,6 +28,7 @@ impl Executions {
             before: None,
             statuses,
             owner: None,
+            ..ListQuery::default()
         })? {
             // what waits for a start, or for a producer elsewhere, did not stop with this server
             if self.adopt(&row) {

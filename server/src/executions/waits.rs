@@ -171,6 +171,7 @@ impl Executions {
             before: None,
             statuses: vec![ExecutionStatus::Running, ExecutionStatus::Waiting],
             owner: Some(owner),
+            ..ListQuery::default()
         })?;
         Ok(rows.into_iter().map(|row| row.id).collect())
     }

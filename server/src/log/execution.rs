@@ -206,6 +206,8 @@ pub struct ListQuery {
     pub statuses: Vec<ExecutionStatus>,
     /// Of this owner; of any, and of none, where there is none.
     pub owner: Option<String>,
+    /// Whose id begins with this, ASCII and not empty; with anything where there is none.
+    pub id_prefix: Option<String>,
 }
 
 /// Which executions follow one, in the order in which they were made.

@@ -138,7 +138,11 @@ impl Store for MemoryStore {
         let matching = rows.by_key.range(..before).rev().map(|(_, (row, ..))| row);
         let wanted = matching
             .filter(|row| query.statuses.is_empty() || query.statuses.contains(&row.status))
-            .filter(|row| query.owner.is_none() || query.owner == row.owner);
+            .filter(|row| query.owner.is_none() || query.owner == row.owner)
+            .filter(|row| {
+                let prefix = query.id_prefix.as_deref().unwrap_or_default();
+                row.id.as_str().starts_with(prefix)
+            });
         Ok(wanted.take(query.limit).cloned().collect())
     }
 

@@ -4,6 +4,7 @@
 //! [`fan`] writes for all that are at the tail. The protocols of others are [`translated`].
 
 pub(crate) mod agui;
+pub(crate) mod aisdk;
 mod dialect;
 mod fan;
 mod feed;

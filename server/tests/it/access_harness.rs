@@ -42,6 +42,18 @@ pub(crate) fn token(server: &Server, user: &str, scopes: &str) -> String {
     secret.reveal().to_owned()
 }
 
+/// One more token of alice's.
+pub(crate) fn weaker(server: &Server, scopes: &str) -> String {
+    let new = NewToken {
+        name: scopes.into(),
+        user: "alice".into(),
+        scopes: Scopes::parse(scopes).unwrap(),
+        expires: None,
+    };
+    let secret = register(server).make_token(&new).unwrap();
+    secret.reveal().to_owned()
+}
+
 pub(crate) fn ask(server: &Server, method: Method, path: &str, token: &str) -> RequestBuilder {
     let request = server.client.request(method, server.url(path));
     if token.is_empty() {

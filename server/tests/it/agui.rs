@@ -3,9 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use stepcast::access::{NewToken, Scopes};
-
-use crate::access_harness::{ALL, ask, closed_with, post, register, said, token};
+use crate::access_harness::{ALL, ask, closed_with, post, said, token, weaker};
 use crate::harness::{Server, soon};
 use crate::human_api::{asks, form};
 
@@ -50,18 +48,6 @@ async fn types(
             event["type"].as_str().unwrap().to_owned()
         })
         .collect()
-}
-
-/// One more token of alice's.
-fn weaker(server: &Server, scopes: &str) -> String {
-    let new = NewToken {
-        name: scopes.into(),
-        user: "alice".into(),
-        scopes: Scopes::parse(scopes).unwrap(),
-        expires: None,
-    };
-    let secret = register(server).make_token(&new).unwrap();
-    secret.reveal().to_owned()
 }
 
 async fn asking() -> Server {

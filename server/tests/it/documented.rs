@@ -82,6 +82,7 @@ fn links_between_pages_lead_somewhere() {
         "examples/README.md",
         "examples/producers/README.md",
         "docs/ag-ui.md",
+        "docs/ai-sdk.md",
         "docs/artifacts.md",
         "docs/configuration.md",
         "docs/frontend.md",

@@ -15,6 +15,7 @@ mod access_register;
 mod access_stream;
 mod agui;
 mod ahead;
+mod aisdk;
 mod artifact;
 mod artifact_steps;
 mod artifact_stream;

@@ -247,16 +247,26 @@ impl Store for SqliteStore {
         } else {
             format!("AND status IN ({})", statuses.join(","))
         };
-        let of = query.owner.as_ref().map_or("", |_owner| "AND owner = ?3");
+        // the few with a prefix are found by the index of ids: a `+` keeps a column from leading
+        let (order, of, named) = match (&query.id_prefix, &query.owner) {
+            (None, None) => ("key", "", ""),
+            (None, Some(_)) => ("key", "AND owner = ?3", ""),
+            (Some(_), None) => ("+key", "", PREFIXED),
+            (Some(_), Some(_)) => ("+key", "AND +owner = ?3", PREFIXED),
+        };
         self.reading(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "{SELECT} WHERE key < ?1 {among} {of} ORDER BY key DESC LIMIT ?2"
+                "{SELECT} WHERE {order} < ?1 {among} {of} {named} ORDER BY {order} DESC LIMIT ?2"
             ))?;
             let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
             let before = query.before.unwrap_or(i64::MAX);
-            let rows = match &query.owner {
-                Some(owner) => statement.query_map(params![before, limit, owner], row_of)?,
-                None => statement.query_map(params![before, limit], row_of)?,
+            let (owner, prefix) = (&query.owner, &query.id_prefix);
+            let rows = match (owner, prefix) {
+                (_, Some(_)) => {
+                    statement.query_map(params![before, limit, owner, prefix], row_of)?
+                }
+                (Some(_), None) => statement.query_map(params![before, limit, owner], row_of)?,
+                (None, None) => statement.query_map(params![before, limit], row_of)?,
             };
             rows.map(|row| row?).collect()
         })
@@ -390,6 +400,9 @@ impl Store for SqliteStore {
         Some(self)
     }
 }
+
+/// Ids of ASCII with this beginning, which `?4` is.
+const PREFIXED: &str = "AND id >= ?4 AND id < ?4 || '\u{7f}'";
 
 /// The database in a data directory.
 const DATABASE: &str = "stepcast.db";

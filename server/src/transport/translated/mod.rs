@@ -3,7 +3,9 @@
 //! A [`Translation`] folds events into pieces. What a reader has seen already is folded too and not sent, so that it
 //! may come back behind any piece: between two pieces of one event as well.
 
+pub(crate) mod data;
 mod place;
+mod usage;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,7 +21,8 @@ use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
 use stepcast_core::wire::sse::write_event;
 
-pub(crate) use self::place::{Begin, Place};
+pub(crate) use self::place::{Begin, Place, place_asked_for};
+pub(crate) use self::usage::Usage;
 use super::feed::{Feed, Frame};
 use super::parameters::Selection;
 use crate::access::Caller;
@@ -38,8 +41,19 @@ pub(crate) trait Translation: Send + 'static {
     /// Takes a piece as seen, and gives it as it is to be written. Called with each piece once, in order.
     fn pass(&mut self, piece: Value) -> Value;
 
-    /// What a reader is told that begins behind the last piece that was passed.
-    fn prelude(&self) -> Vec<Value>;
+    /// What a reader is told that begins behind the last piece that was passed; it has seen all up to `from`, where it
+    /// says so.
+    fn prelude(&self, from: Option<Place>) -> Vec<Value>;
+
+    /// What a reader is told whose log is gone, in place of the first piece of the new one.
+    fn anew(&self, _first: Value) -> Vec<Value> {
+        self.prelude(None)
+    }
+
+    /// What stands in `id:` behind a piece.
+    fn id(&self, place: Place) -> String {
+        place.to_string()
+    }
 
     /// Whether nothing is to be said until the run says more, so that a stream ends here.
     fn rests(&self) -> bool {
@@ -187,7 +201,7 @@ impl<T: Translation> Reader<T> {
                 for piece in pieces {
                     let piece = self.translation.pass(piece);
                     if self.begin.is_none() {
-                        write(out, &piece, None);
+                        self.write(out, &piece, None);
                     }
                 }
             }
@@ -254,9 +268,11 @@ impl<T: Translation> Reader<T> {
             }
             self.told = true;
             if std::mem::take(&mut self.void) {
-                self.write_prelude(out, Some(place));
+                for piece in self.translation.anew(piece) {
+                    self.write(out, &piece, Some(place));
+                }
             } else {
-                write(out, &piece, Some(place));
+                self.write(out, &piece, Some(place));
             }
         }
     }
@@ -273,9 +289,14 @@ impl<T: Translation> Reader<T> {
     }
 
     fn write_prelude(&self, out: &mut String, place: Option<Place>) {
-        for piece in self.translation.prelude() {
-            write(out, &piece, place);
+        for piece in self.translation.prelude(place) {
+            self.write(out, &piece, place);
         }
+    }
+
+    fn write(&self, out: &mut String, piece: &Value, place: Option<Place>) {
+        let id = place.map(|place| self.translation.id(place));
+        write_event(out, None, &piece.to_string(), id.as_deref());
     }
 }
 
@@ -286,9 +307,4 @@ fn answers(event: &StreamEvent, waits: &[String]) -> bool {
         || event.event_type == EventType::StepProgress
             && text("kind") == Some("answered")
             && text("wait_id").is_some_and(|id| waits.iter().any(|wait| wait == id))
-}
-
-fn write(out: &mut String, piece: &Value, place: Option<Place>) {
-    let id = place.map(|place| place.to_string());
-    write_event(out, None, &piece.to_string(), id.as_deref());
 }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use stepcast_core::id::{Cursor, IdError, Position};
 
+use super::super::parameters;
 use crate::error::Problem;
 
 /// A cursor, and how many pieces of the event after it have been seen. Written `3.7`, or `3.7.2` in the middle.
@@ -80,41 +81,41 @@ pub(crate) enum Begin {
     Answer(Vec<String>),
 }
 
-/// The header `Last-Event-ID`, else `?last_event_id=`, else `?after=`.
 impl<S: Send + Sync> FromRequestParts<S> for Begin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let bad = |text: &str| Problem::new(StatusCode::BAD_REQUEST, text);
-        let header = parts.headers.get("last-event-id");
-        let mut wanted = match header {
-            Some(value) => value.to_str().unwrap_or("?").to_owned(),
-            None => String::new(),
-        };
-        let query = parts.uri.query().unwrap_or_default();
-        let mut after = String::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match &*name {
-                "last_event_id" if wanted.is_empty() => wanted = value.into_owned(),
-                "after" => after = value.into_owned(),
-                "pace" | "type" | "step" => {
-                    return Err(bad(
-                        "A translated stream has no pace and no filter: follow /stream/pipeline/{id} for those.",
-                    ));
-                }
-                _ => {}
-            }
-        }
-        if wanted.is_empty() {
-            wanted = after;
-        }
-        match wanted.parse() {
+        Ok(place_asked_for(parts)?.parse()?)
+    }
+}
+
+impl FromStr for Begin {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.parse() {
             Ok(Position::Earliest) => Ok(Self::Earliest),
             Ok(Position::Now) => Ok(Self::Now),
             Ok(Position::After(cursor)) => Ok(Self::After(Place { cursor, pieces: 0 })),
-            Err(_) => Ok(Self::After(wanted.parse()?)),
+            Err(_) => Ok(Self::After(text.parse()?)),
         }
     }
+}
+
+/// Where a request says that it wishes to begin: the header `Last-Event-ID`, else `?last_event_id=`, else `?after=`.
+///
+/// # Errors
+/// 400 where it asks for a pace or a filter.
+pub(crate) fn place_asked_for(parts: &Parts) -> Result<String, Problem> {
+    let query = parts.uri.query().unwrap_or_default();
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    if names.any(|name| matches!(&*name, "pace" | "type" | "step")) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "A translated stream has no pace and no filter: follow /stream/pipeline/{id} for those.",
+        ));
+    }
+    Ok(parameters::cursor(parameters::last_event_id(parts), query))
 }
 
 #[cfg(test)]

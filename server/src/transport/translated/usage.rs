@@ -1,8 +1,8 @@
-//! What the models of a run took, in AG-UI's accounting.
+//! What the models of a run took, in the words that AG-UI and the AI SDK share.
 
 use serde_json::{Map, Value};
 
-use super::part::text;
+use super::data::text;
 
 /// One answer of a model.
 #[derive(Clone, Debug)]
@@ -15,11 +15,11 @@ struct Answer {
 
 /// All answers so far, those of the same step and model behind each other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Usage(Vec<Answer>);
+pub(crate) struct Usage(Vec<Answer>);
 
 impl Usage {
     /// A model is asked.
-    pub(super) fn asked(&mut self, step: &str, data: &Value) {
+    pub(crate) fn asked(&mut self, step: &str, data: &Value) {
         self.0.push(Answer {
             step: step.to_owned(),
             provider: text(data, "provider").map(str::to_owned),
@@ -29,7 +29,7 @@ impl Usage {
     }
 
     /// What its answer took; a later one of the same answer replaces it.
-    pub(super) fn took(&mut self, step: &str, data: &Value) {
+    pub(crate) fn took(&mut self, step: &str, data: &Value) {
         let last = self.0.iter_mut().rfind(|answer| answer.step == step);
         if let (Some(answer), Some(counts)) = (last, data.as_object()) {
             answer.counts = counts.clone();
@@ -37,7 +37,7 @@ impl Usage {
     }
 
     /// One entry for each provider and model; none where no model was asked.
-    pub(super) fn summed(&self) -> Value {
+    pub(crate) fn summed(&self) -> Value {
         let mut entries: Vec<Map<String, Value>> = Vec::new();
         for answer in &self.0 {
             let name = |of: &Option<String>| of.clone().map(Value::from);
