@@ -33,6 +33,7 @@ mod router;
 mod socket;
 pub mod step;
 pub mod subscriber;
+mod telemetry;
 mod transport;
 #[doc(hidden)]
 pub mod untrusted;

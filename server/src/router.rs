@@ -10,8 +10,8 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use self::Ask::{Handshake, May, Name, Nothing, Of};
 use crate::access::Action::{
-    self, Answer, Audit, Browse, Cancel, Delete, Ingest, List, Measure, Open, Resume, Share, Start,
-    Watch, WatchAll,
+    self, Answer, Audit, Browse, Cancel, Delete, Ingest, List, Measure, Observe, Open, Resume,
+    Share, Start, Watch, WatchAll,
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
@@ -120,6 +120,11 @@ const DELETE: Method = Method::DELETE;
 fn server(routes: Routes) -> Routes {
     routes
         .at("/healthz", [(GET, Nothing)], get(api::health::live))
+        .at(
+            "/metrics",
+            [(GET, May(Observe))],
+            get(api::prometheus::scrape),
+        )
         .at("/readyz", [(GET, Nothing)], get(api::health::ready))
         .at(
             "/api/session",

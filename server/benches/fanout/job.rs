@@ -27,6 +27,8 @@ impl Transport {
 pub(crate) enum Role {
     /// The product: its library, serving in the role's process; the log is on disk.
     Stepcast,
+    /// The same, and what it writes is not measured.
+    Unmeasured,
     /// `write(2)` over shared bytes, and nothing else.
     Raw,
     /// axum with a broadcast channel, as most would write it.

@@ -34,9 +34,13 @@ pub(crate) struct Running {
 impl Server {
     pub(crate) const LIMIT: Self = Self::Own(Role::Raw);
 
+    /// What measuring is compared with.
+    pub(crate) const UNMEASURED: Self = Self::Own(Role::Unmeasured);
+
     /// The servers that are part of this executable.
-    pub(crate) const OWN: [Self; 3] = [
+    pub(crate) const OWN: [Self; 4] = [
         Self::LIMIT,
+        Self::UNMEASURED,
         Self::Own(Role::Stepcast),
         Self::Own(Role::Broadcast),
     ];
@@ -45,6 +49,7 @@ impl Server {
         match self {
             Self::Own(Role::Raw) => "raw loop of write(2)",
             Self::Own(Role::Stepcast) => "stepcast",
+            Self::Own(Role::Unmeasured) => "stepcast, not measuring",
             Self::Own(Role::Broadcast) => "axum, broadcast channel",
             Self::Own(Role::Publisher) => "publisher",
             Self::Peer(peer) => peer.name(),
@@ -53,7 +58,10 @@ impl Server {
 
     /// Whether a reader can be given what was emitted before it came.
     pub(crate) fn replays(self) -> bool {
-        matches!(self, Self::Own(Role::Raw | Role::Stepcast))
+        matches!(
+            self,
+            Self::Own(Role::Raw | Role::Stepcast | Role::Unmeasured)
+        )
     }
 }
 
@@ -80,7 +88,8 @@ impl Row {
         };
         let (process, ready) = process::serve(cores().0, &service);
         let mut handshake = vec![Exchange::expect("\r\n\r\n")];
-        if role == Role::Stepcast {
+        let is_product = matches!(role, Role::Stepcast | Role::Unmeasured);
+        if is_product {
             handshake.push(Exchange::expect("hello"));
         }
         let target = Target {
@@ -93,10 +102,10 @@ impl Row {
             },
             handshake,
             resume: match role {
-                Role::Stepcast | Role::Raw => Resume::After(ready.cursor_prefix),
+                Role::Stepcast | Role::Unmeasured | Role::Raw => Resume::After(ready.cursor_prefix),
                 Role::Broadcast | Role::Publisher => Resume::None,
             },
-            answers: role == Role::Stepcast,
+            answers: is_product,
             pids: vec![process.id()],
         };
         Running {

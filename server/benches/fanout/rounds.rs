@@ -58,7 +58,11 @@ fn measure(case: &Case, options: &Options) -> Outcome {
     }
     eprint!("\r\x1b[K");
     let limit = |transport| {
-        let is = |(row, _): &&(Row, _)| row.server == Server::LIMIT && row.transport == transport;
+        let server = match case.who {
+            Who::Measuring => Server::UNMEASURED,
+            Who::All | Who::Replaying | Who::Own => Server::LIMIT,
+        };
+        let is = |(row, _): &&(Row, _)| row.server == server && row.transport == transport;
         measured
             .iter()
             .find(is)
@@ -85,9 +89,10 @@ fn rows(case: &Case, options: &Options) -> Vec<Row> {
     let mut rows = Vec::new();
     for server in servers {
         let fits = match case.who {
-            Who::All => true,
-            Who::Replaying => server.replays(),
+            Who::All => server != Server::UNMEASURED,
+            Who::Replaying => server.replays() && server != Server::UNMEASURED,
             Who::Own => server == Server::Own(Role::Stepcast),
+            Who::Measuring => [Server::UNMEASURED, Server::Own(Role::Stepcast)].contains(&server),
         };
         let transports = match server {
             Server::Own(_) => &[Transport::Sse, Transport::Ws],

@@ -34,6 +34,8 @@ pub(crate) enum Who {
     Replaying,
     /// The product alone.
     Own,
+    /// The product, and the product that does not measure what it writes.
+    Measuring,
 }
 
 /// All of them.
@@ -82,6 +84,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "emit",
         title: "what `emit` costs the pipeline, with one subscriber and with 1,000",
         cases: emit,
+    },
+    Scenario {
+        name: "measuring",
+        title: "what it costs to measure what is written: 1,000 subscribers of one run, and 1,000 runs",
+        cases: measuring,
     },
 ];
 
@@ -267,6 +274,35 @@ fn emit() -> Vec<Case> {
     vec![
         case("emit-1", "`emit` with one subscriber", 1),
         case("emit-1000", "`emit` with 1,000 subscribers", 1000),
+    ]
+}
+
+fn measuring() -> Vec<Case> {
+    let case = |key, title, streams, window| Case {
+        drive: Drive::Window(window),
+        columns: table::MEASURING,
+        who: Who::Measuring,
+        ..Case::new(key, title, streams, 1000 / streams)
+    };
+    vec![
+        case(
+            "measuring-1",
+            "Measuring: 1,000 subscribers, one event at a time",
+            1,
+            1,
+        ),
+        case(
+            "measuring-64",
+            "Measuring: 1,000 subscribers, 64 events in flight",
+            1,
+            64,
+        ),
+        case(
+            "measuring-runs",
+            "Measuring: 1,000 runs × 1 subscriber, 8 events of each in flight",
+            1000,
+            8,
+        ),
     ]
 }
 

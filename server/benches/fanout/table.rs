@@ -7,6 +7,7 @@ use crate::results::{Figures, Outcome};
 pub(crate) enum Column {
     PerMillion,
     Ratio,
+    Measuring,
     PerSecond,
     Latency,
     LatencyRatio,
@@ -73,11 +74,22 @@ pub(crate) const STALLED: &[Column] = &[
 /// What the producer waits for.
 pub(crate) const EMIT: &[Column] = &[Column::Emit, Column::PerSecond, Column::Busy];
 
+/// What measuring costs.
+pub(crate) const MEASURING: &[Column] = &[
+    Column::PerMillion,
+    Column::Measuring,
+    Column::PerSecond,
+    Column::Latency,
+    Column::Busy,
+    Column::Faults,
+];
+
 impl Column {
     fn title(self) -> &'static str {
         match self {
             Self::PerMillion => "CPU-s per million",
             Self::Ratio => "× raw",
+            Self::Measuring => "× not measuring",
             Self::PerSecond => "deliveries/s",
             Self::Latency => "latency ms, median / 99 %",
             Self::LatencyRatio => "99 % × raw",
@@ -94,6 +106,9 @@ impl Column {
         match self {
             Self::PerMillion => short(row.per_million),
             Self::Ratio => ratio(row.ratio),
+            Self::Measuring => row
+                .ratio
+                .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.3}")),
             Self::PerSecond => thousands(row.per_second),
             Self::Latency => format!("{} / {}", short(row.latency[0]), short(row.latency[1])),
             Self::LatencyRatio => ratio(row.latency_ratio),

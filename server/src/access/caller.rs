@@ -10,6 +10,7 @@ use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::ExecutionRow;
+use crate::telemetry::Wire;
 
 /// Who calls, and how far what the route asks of them reaches.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Caller {
     pub(crate) pass: Pass,
     /// From where.
     pub(crate) source: Source,
+    /// On what kind of connection.
+    pub(crate) wire: Wire,
 }
 
 impl Caller {
@@ -27,6 +30,7 @@ impl Caller {
             identity: Identity::Local,
             pass: Pass::default(),
             source: Source::default(),
+            wire: Wire::default(),
         }
     }
 
@@ -62,11 +66,19 @@ impl FromRequestParts<Executions> for Caller {
         executions: &Executions,
     ) -> Result<Self, Problem> {
         let access: &Access = executions.access();
+        let source = parts.extensions.get::<Source>();
+        let wire = source.map(|source| source.wire).unwrap_or_default();
         match parts.extensions.get::<Self>() {
-            Some(caller) if access.is_closed() => Ok(caller.clone()),
+            Some(caller) if access.is_closed() => Ok(Self {
+                wire,
+                ..caller.clone()
+            }),
             // no gate was passed: nobody knows who this is
             Some(_) | None if access.is_closed() => Err(Denied::Stranger.into()),
-            Some(_) | None => Ok(Self::local()),
+            Some(_) | None => Ok(Self {
+                wire,
+                ..Self::local()
+            }),
         }
     }
 }

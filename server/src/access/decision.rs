@@ -37,6 +37,8 @@ pub enum Action {
     Share,
     /// See how runs fare, added up: [`whose`] says which.
     Measure,
+    /// See what the server tells of itself.
+    Observe,
     /// See what everybody did.
     Audit,
 }
@@ -55,6 +57,7 @@ impl Action {
             Self::Ingest => Scope::Ingest,
             Self::Answer => Scope::Answer,
             Self::Cancel | Self::Delete => Scope::Cancel,
+            Self::Observe => Scope::Observe,
             Self::Audit => Scope::Admin,
         }
     }
@@ -62,7 +65,7 @@ impl Action {
     /// How the audit log calls it; none for what it does not tell.
     pub(crate) const fn word(self) -> Option<&'static str> {
         match self {
-            Self::List | Self::Browse | Self::Measure => None,
+            Self::List | Self::Browse | Self::Measure | Self::Observe => None,
             Self::Watch | Self::WatchAll => Some("watch"),
             Self::Open => Some("open"),
             Self::Start => Some("start"),

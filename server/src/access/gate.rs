@@ -64,6 +64,7 @@ impl Gate {
                 identity,
                 pass,
                 source,
+                wire: source.wire,
             },
             action,
             execution_id: execution_id.clone(),

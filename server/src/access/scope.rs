@@ -20,18 +20,21 @@ pub enum Scope {
     Answer,
     /// Cancel runs, and delete those that have ended.
     Cancel,
+    /// See what the server tells of itself.
+    Observe,
     /// Everything, with everybody's runs.
     Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Watch,
         Self::Start,
         Self::Ingest,
         Self::Answer,
         Self::Cancel,
+        Self::Observe,
         Self::Admin,
     ];
 
@@ -43,6 +46,7 @@ impl Scope {
             Self::Ingest => "ingest",
             Self::Answer => "answer",
             Self::Cancel => "cancel",
+            Self::Observe => "observe",
             Self::Admin => "admin",
         }
     }
@@ -55,13 +59,14 @@ impl Scope {
             Self::Answer => 8,
             Self::Cancel => 16,
             Self::Admin => 32,
+            Self::Observe => 64,
         }
     }
 }
 
 /// Not the name of a scope.
 #[derive(Debug, Error)]
-#[error("{0:?} is no scope: use watch, start, ingest, answer, cancel or admin")]
+#[error("{0:?} is no scope: use watch, start, ingest, answer, cancel, observe or admin")]
 pub struct UnknownScope(String);
 
 impl FromStr for Scope {

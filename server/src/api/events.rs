@@ -16,6 +16,7 @@ use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::{Page, Reader, Record};
+use crate::telemetry::{Batch, Connection, End, Lane, Transport, tell_replay};
 use crate::transport::parameters::{self, Selection};
 
 /// What it takes beside the selection.
@@ -44,7 +45,14 @@ pub(crate) async fn page(
         .find(&id)?
         .ok_or_else(Problem::unknown_execution)?;
     let after = caller.pass.begin(selection.after);
-    let start = parameters::start(after, stream.epoch(), stream.tail().last_seq)?;
+    let began = stream.tail().last_seq;
+    let start = parameters::start(after, stream.epoch(), began)?;
+    let lane = Lane {
+        transport: Transport::Poll,
+        shared: false,
+        wire: caller.wire,
+    };
+    let connection = Connection::open(executions.delivery().clone(), lane);
     let mut reader = Reader::new(stream.clone(), start.after);
     if let (Some(wait), None) = (parameters.wait_ms, start.void) {
         let wait = Duration::from_millis(wait.min(LONGEST_WAIT_MS));
@@ -64,6 +72,7 @@ pub(crate) async fn page(
         read = Page::default();
         reader.seek(start.after);
     }
+    tell_replay(&mut read.records, began);
     let retention = read.gap.map(|(from, to)| PageGap {
         from,
         to,
@@ -74,7 +83,9 @@ pub(crate) async fn page(
         .records
         .iter()
         .filter(|record| selection.filter.is_empty() || passes(&selection, record));
+    let passing: Vec<&Record> = passing.collect();
     let events: Vec<&RawValue> = passing
+        .iter()
         .filter_map(|record| serde_json::from_str(record.json()).ok())
         .collect();
     let earliest = row.earliest.max(read.gap.map_or(1, |(_, to)| to + 1));
@@ -101,8 +112,23 @@ pub(crate) async fn page(
             .ended
             .map(|(last_seq, reason)| PageEnd { last_seq, reason }),
     };
-    let body = serde_json::to_string(&page)
+    answered(&page, &passing, connection)
+}
+
+/// The page as an answer, counted.
+fn answered(
+    page: &page::Page<&RawValue>,
+    records: &[&Record],
+    mut connection: Connection,
+) -> Result<Response, Problem> {
+    let body = serde_json::to_string(page)
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    if let Some(gap) = &page.gap {
+        connection.gap(gap.reason, (gap.from, gap.to));
+    }
+    // handed to HTTP, which writes it next
+    connection.delivered(&Batch::of(records.iter().copied(), body.len()));
+    connection.ends(End::Finished);
     Ok((
         [
             (header::CONTENT_TYPE, "application/json"),

@@ -24,8 +24,8 @@ It writes to access.db in the data folder, beside a running server too, and take
 at once: the streams of a token that is revoked end within a second. A token is shown once;
 of it only a hash is kept. The server asks for one with `stepcast serve --accounts`.
 
-Scopes: watch, start, ingest, answer, cancel (each with the user's own runs), and admin
-(everything, with everybody's).")]
+Scopes: watch, start, ingest, answer, cancel (each with the user's own runs), observe (what
+the server tells of itself), and admin (everything, with everybody's).")]
 pub(super) struct Token {
     #[command(subcommand)]
     what: What,

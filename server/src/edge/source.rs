@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::settings::EdgeSettings;
+use crate::telemetry::Wire;
 
 /// Who sends a request, as far as the network tells; in the extensions of each.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -18,6 +19,8 @@ pub(crate) struct Source {
     pub(crate) address: Option<IpAddr>,
     /// Whether it is known to have come under TLS.
     pub(crate) secure: bool,
+    /// What the connection to this server speaks, whoever is at its other end.
+    pub(crate) wire: Wire,
 }
 
 /// From where somebody comes, as far as one can choose addresses.
@@ -68,6 +71,7 @@ impl Source {
         Self {
             address: address.map(|address| address.ip().to_canonical()),
             secure,
+            wire: if secure { Wire::Tls } else { Wire::Clear },
         }
     }
 }
@@ -220,6 +224,7 @@ mod tests {
         let peer = Source {
             address: Some(peer.parse().unwrap()),
             secure: false,
+            wire: Wire::Clear,
         };
         let found = proxies(forwarding).source(peer, &map);
         let address = found.address.map_or("?".to_owned(), |it| it.to_string());

@@ -90,6 +90,11 @@ impl Gates {
         self.lock().remove(id);
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Lets go of those that nobody has used for a while. What is not settled stays, for its producer will ask; so
     /// does what is kept nowhere else.
     pub(super) fn sweep(&self, kept_elsewhere: bool) {

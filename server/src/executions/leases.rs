@@ -139,6 +139,12 @@ impl Leases {
         }
     }
 
+    /// How many there are, of producers, and of those that nobody has started.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.producers, state.starts)
+    }
+
     /// Executions that wait.
     #[cfg(test)]
     fn len(&self) -> usize {

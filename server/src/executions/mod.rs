@@ -51,6 +51,7 @@ use crate::metrics::{self, Meter, Report, Wanted};
 use crate::pipeline::{self, Desk, RunResult, Slot};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
+use crate::telemetry::Delivery;
 use crate::transport::Fans;
 
 /// Everything that the API and the transports work on; cheap to clone.
@@ -79,10 +80,27 @@ struct Inner {
     sockets: TaskTracker,
     /// Who writes for those at the tail.
     fans: Fans,
+    /// What leaves, counted.
+    delivery: Arc<Delivery>,
     /// One for each run that may be under way, blocking ones too.
     slots: Arc<Semaphore>,
     /// Set when the process stops: runs are abandoned, and the next start goes on with them or ends them.
     stopping: CancellationToken,
+}
+
+/// Executions that have not ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Census {
+    /// Run here.
+    pub(crate) running: usize,
+    /// Put away until somebody answers.
+    pub(crate) waiting: usize,
+    /// Created, and not started.
+    pub(crate) created: usize,
+    /// Run by programs elsewhere.
+    pub(crate) external: usize,
+    /// Of those, the ones that are written to at present.
+    pub(crate) gates: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +138,8 @@ impl Executions {
         let slots = config.max_running.min(Semaphore::MAX_PERMITS);
         let stopping = CancellationToken::new();
         let artifacts = shelf(&log, &config).await?;
+        let delivery = Arc::new(Delivery::new(config.metrics.delivery));
+        let heartbeat = Duration::from_millis(config.heartbeat_ms);
         let inner = Inner {
             log,
             artifacts,
@@ -130,10 +150,12 @@ impl Executions {
             registry: Arc::new(registry),
             catalog,
             fans: Fans::new(
-                Duration::from_millis(config.heartbeat_ms),
+                heartbeat,
                 config.limits.silent_peer(),
                 stopping.clone(),
+                delivery.clone(),
             ),
+            delivery,
             config,
             access,
             metrics: MetricsSubscriber::default(),
@@ -204,6 +226,28 @@ impl Executions {
     /// Who writes for the connections at the tail.
     pub(crate) fn fans(&self) -> &Fans {
         &self.0.fans
+    }
+
+    /// What leaves, counted.
+    pub(crate) fn delivery(&self) -> &Arc<Delivery> {
+        &self.0.delivery
+    }
+
+    /// What is counted of each execution.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
+    /// How many executions have not ended, by what they do.
+    pub(crate) fn census(&self) -> Census {
+        let (external, created) = self.0.external.leases.counts();
+        Census {
+            running: self.running(),
+            waiting: self.parked(),
+            created,
+            external,
+            gates: self.0.external.gates.count(),
+        }
     }
 
     /// How many connections are open, streams and plain requests alike.

@@ -55,6 +55,7 @@ pub use self::stream::{Budget, Stream, Tail};
 use self::streams::Streams;
 use self::writer::Writer;
 use crate::redaction::Redaction;
+use crate::telemetry::{Depths, LogNumbers};
 
 /// The log of every execution.
 #[derive(Debug)]
@@ -82,7 +83,8 @@ impl Log {
     /// its way to the store counts, and may be a quarter of it; the newest event of each execution stays in any case.
     pub fn with_memory_budget(store: Arc<dyn Store>, bytes: usize) -> Self {
         let (bell, streams) = (Arc::new(Bell::default()), Arc::new(Streams::new(bytes)));
-        let writer = (!store.commits_at_once()).then(|| Writer::start(store.clone(), bell.clone()));
+        let writer = (!store.commits_at_once())
+            .then(|| Writer::start(store.clone(), bell.clone(), streams.numbers().clone()));
         let sweeper = store
             .shrinks()
             .is_some()
@@ -134,6 +136,7 @@ impl Log {
         let redacted = redacted(new, &redaction);
         let created = self.store.create(redacted.as_ref().unwrap_or(new))?;
         self.created.send_modify(|made| *made += 1);
+        self.streams.numbers().created();
         let mut open = self.streams.lock();
         let known = open.get(&new.id);
         // one of another number was of an execution with this id that is deleted
@@ -232,6 +235,25 @@ impl Log {
     /// Bytes of events held in memory, all executions together.
     pub fn bytes_in_memory(&self) -> usize {
         self.streams.pool().held()
+    }
+
+    /// What was counted since it was opened.
+    pub(crate) fn numbers(&self) -> &LogNumbers {
+        self.streams.numbers()
+    }
+
+    /// What waits, and what is held in memory.
+    pub(crate) fn depths(&self) -> Depths {
+        let queue = self.writer.as_ref().map(Writer::queue);
+        let (waiting, kept) = queue.map(|queue| queue.depths()).unwrap_or_default();
+        let pool = self.streams.pool();
+        Depths {
+            waiting,
+            kept,
+            uncommitted_bytes: pool.uncommitted(),
+            memory_bytes: pool.held(),
+            streams: self.streams.count(),
+        }
     }
 
     /// The stream of this row, which was read after so many trims.

@@ -60,6 +60,11 @@ impl Pool {
         self.held.load(Ordering::Relaxed)
     }
 
+    /// Bytes that the store has not got.
+    pub(super) fn uncommitted(&self) -> usize {
+        self.uncommitted.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.held() > self.limit
     }

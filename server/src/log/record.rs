@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use stepcast_core::event::StreamEvent;
@@ -18,6 +19,8 @@ pub struct Record {
     seq: Seq,
     frame: Bytes,
     layout: Layout,
+    /// When the log took it, as far as this process knows.
+    accepted: Option<Instant>,
 }
 
 /// Where the parts of a frame stand in it.
@@ -69,6 +72,7 @@ impl Record {
             seq,
             frame,
             layout,
+            accepted: None,
         }
     }
 
@@ -161,6 +165,15 @@ impl Record {
             epoch: self.epoch,
             seq: self.seq,
         }
+    }
+
+    /// When the log took it; none where a store gave it back.
+    pub(crate) fn accepted(&self) -> Option<Instant> {
+        self.accepted
+    }
+
+    pub(crate) fn set_accepted(&mut self, accepted: Option<Instant>) {
+        self.accepted = accepted;
     }
 
     /// The event, one JSON object.

@@ -10,6 +10,7 @@ use super::lock;
 use super::pool::Pool;
 use super::stream::Stream;
 use crate::redaction::Redaction;
+use crate::telemetry::LogNumbers;
 
 /// Streams by id. One that nobody holds costs nothing but its place here, until the next sweep.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Streams {
     /// How often the store has let go of events.
     trims: AtomicU64,
     redaction: Mutex<Redaction>,
+    numbers: Arc<LogNumbers>,
 }
 
 /// The streams, held still.
@@ -34,7 +36,13 @@ impl Streams {
             trimming: AtomicBool::new(false),
             trims: AtomicU64::new(0),
             redaction: Mutex::default(),
+            numbers: Arc::default(),
         }
+    }
+
+    /// What is counted of all of them.
+    pub(super) fn numbers(&self) -> &Arc<LogNumbers> {
+        &self.numbers
     }
 
     pub(super) fn redaction(&self) -> Redaction {

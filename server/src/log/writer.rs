@@ -12,6 +12,7 @@ use super::bell::Bell;
 use super::lock;
 use super::store::{Batch, Store, StoreError};
 use super::stream::Stream;
+use crate::telemetry::LogNumbers;
 
 /// Streams with something to commit.
 #[derive(Debug, Default)]
@@ -76,6 +77,12 @@ impl Queue {
             drop(state);
             self.grown.notify_one();
         }
+    }
+
+    /// How many streams wait to be committed at once, and how many in their time.
+    pub(super) fn depths(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.now.len(), state.kept.len())
     }
 
     /// Waits until everything is committed that was pushed before the call; as long as the store refuses it, if it does.
@@ -165,7 +172,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(store: Arc<dyn Store>, bell: Arc<Bell>) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, bell: Arc<Bell>, numbers: Arc<LogNumbers>) -> Self {
         let queue = Arc::new(Queue::default());
         let on_thread = queue.clone();
         #[expect(
@@ -174,7 +181,7 @@ impl Writer {
         )]
         let thread = std::thread::Builder::new()
             .name("stepcast-log".into())
-            .spawn(move || write(&store, &on_thread, &bell))
+            .spawn(move || write(&store, &on_thread, &bell, &numbers))
             .expect("the operating system starts one more thread");
         Self {
             queue,
@@ -200,7 +207,7 @@ impl Writer {
     }
 }
 
-fn write(store: &Arc<dyn Store>, queue: &Queue, bell: &Bell) {
+fn write(store: &Arc<dyn Store>, queue: &Queue, bell: &Bell, numbers: &LogNumbers) {
     while let Some(Work { streams, is_all }) = queue.take(store.ahead()) {
         let work: Vec<(Arc<Stream>, Batch)> = streams
             .into_iter()
@@ -210,10 +217,10 @@ fn write(store: &Arc<dyn Store>, queue: &Queue, bell: &Bell) {
             })
             .filter(|(_, batch)| !batch.records.is_empty())
             .collect();
-        let failed = if commit(store, &work).is_ok() {
+        let failed = if commit(store, &work, numbers).is_ok() {
             0
         } else {
-            commit_each(store, &work, queue, bell)
+            commit_each(store, &work, queue, bell, numbers)
         };
         if failed > 0 {
             if queue.is_closing() {
@@ -232,10 +239,11 @@ fn commit_each(
     work: &[(Arc<Stream>, Batch)],
     queue: &Queue,
     bell: &Bell,
+    numbers: &LogNumbers,
 ) -> usize {
     let mut failed = 0;
     for one in work.chunks(1) {
-        if let (Err(error), Some((stream, _))) = (commit(store, one), one.first()) {
+        if let (Err(error), Some((stream, _))) = (commit(store, one, numbers), one.first()) {
             failed += 1;
             if matches!(error, StoreError::Full(_)) {
                 bell.ring();
@@ -249,9 +257,16 @@ fn commit_each(
 }
 
 /// Commits in one transaction, and lets the streams know.
-fn commit(store: &Arc<dyn Store>, work: &[(Arc<Stream>, Batch)]) -> Result<(), StoreError> {
+fn commit(
+    store: &Arc<dyn Store>,
+    work: &[(Arc<Stream>, Batch)],
+    numbers: &LogNumbers,
+) -> Result<(), StoreError> {
     let batches: Vec<Batch> = work.iter().map(|(_, batch)| batch.clone()).collect();
-    store.commit(&batches)?;
+    let begun = Instant::now();
+    store.commit(&batches).inspect_err(|_| numbers.refused())?;
+    let events = work.iter().map(|(_, batch)| batch.records.len()).sum();
+    numbers.committed(begun.elapsed(), events);
     for (stream, batch) in work {
         if let Some(last) = batch.records.last() {
             stream.committed(last.seq());

@@ -46,6 +46,7 @@ async fn keep_some(executions: &Executions) -> Result<usize, StoreError> {
             .map_err(|error| StoreError::Damaged(error.to_string()))?;
         let store = executions.log().store().clone();
         blocking(move || store.keep_counts(key, &json)).await?;
+        executions.meter().kept(&tally.metrics().total);
     }
     Ok(ids.len())
 }

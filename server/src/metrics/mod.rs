@@ -10,6 +10,7 @@ mod tally;
 mod top;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stepcast_core::id::{ExecutionId, StepId};
@@ -29,6 +30,9 @@ pub(crate) struct Meter {
     live: Mutex<HashMap<ExecutionId, Arc<tokio::sync::Mutex<Tally>>>>,
     /// Sums read every execution of their window: however many ask, this many are made at a time.
     turns: Semaphore,
+    /// Tokens of language models, of the executions that were counted in this process.
+    input_tokens: AtomicU64,
+    output_tokens: AtomicU64,
 }
 
 /// What a sum is to tell beside the total.
@@ -93,6 +97,8 @@ impl Default for Meter {
         Self {
             live: Mutex::default(),
             turns: Semaphore::new(SUMS_AT_ONCE),
+            input_tokens: AtomicU64::new(0),
+            output_tokens: AtomicU64::new(0),
         }
     }
 }
@@ -131,6 +137,19 @@ impl Meter {
                 }
             }
         }
+    }
+
+    /// Tokens of language models, taken in and given out, of executions that have ended since the start.
+    pub(crate) fn tokens(&self) -> (u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.input_tokens), read(&self.output_tokens))
+    }
+
+    /// The counts of an execution that has ended are kept.
+    fn kept(&self, counts: &Counts) {
+        let add = |counter: &AtomicU64, tokens| counter.fetch_add(tokens, Ordering::Relaxed);
+        add(&self.input_tokens, counts.input_tokens);
+        add(&self.output_tokens, counts.output_tokens);
     }
 
     /// What one execution counts to, out of its log; none where it is gone.

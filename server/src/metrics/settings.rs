@@ -11,6 +11,8 @@ pub struct MetricsSettings {
     pub interval_ms: u64,
     /// When each metric is well.
     pub targets: Targets,
+    /// Whether what is written to readers is measured: how much, and how long after it was taken.
+    pub delivery: bool,
 }
 
 impl Default for MetricsSettings {
@@ -18,6 +20,7 @@ impl Default for MetricsSettings {
         Self {
             interval_ms: 2_000,
             targets: Targets::default(),
+            delivery: true,
         }
     }
 }

@@ -26,10 +26,18 @@ use tower_service::Service as _;
 use super::Connections;
 use super::io::Carrier;
 use crate::edge::Source;
+use crate::telemetry::Wire;
 
 tokio::task_local! {
     /// When a piece of this stream's body was given out, where no more was asked for since.
     static GIVEN: Cell<Option<Instant>>;
+    /// Whether this stream is reset, since nothing more was asked for.
+    static RESET: Cell<bool>;
+}
+
+/// Whether the stream that this runs in is reset, since its peer has stopped reading it.
+pub(crate) fn is_reset() -> bool {
+    RESET.try_with(Cell::get).unwrap_or_default()
 }
 
 impl Connections {
@@ -38,6 +46,10 @@ impl Connections {
         let under_way = watch::Sender::new(0_usize);
         let quiet = self.quiet(under_way.subscribe());
         let router = self.router.clone();
+        let peer = Source {
+            wire: Wire::Http2,
+            ..peer
+        };
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let answer = router.clone().call(request.map(Body::new));
@@ -129,6 +141,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
         self.under_way.send_modify(|streams| *streams += 1);
         let under_way = UnderWay(self.under_way.clone());
         let watched = GIVEN.scope(Cell::new(None), watched(stream, self.deadline));
+        let watched = RESET.scope(Cell::new(false), watched);
         self.open.spawn(async move {
             watched.await;
             drop(under_way);
@@ -155,6 +168,7 @@ async fn watched(stream: impl Future<Output = ()>, deadline: Duration) {
         }
         ready!(timer.as_mut().poll(cx));
         tracing::debug!("a stream is reset: its peer has stopped reading it");
+        RESET.with(|reset| reset.set(true));
         Poll::Ready(())
     })
     .await;

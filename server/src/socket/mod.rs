@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::door::Door;
 use self::door::Entry;
 pub(crate) use self::handover::Handover;
+pub(crate) use self::http2::is_reset;
 use self::io::Deadlined;
 pub(crate) use self::io::stopped_reading;
 pub(crate) use self::stream::Socket;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::tls::TlsSocket;
+use crate::telemetry::Wire;
 
 /// A connection's bytes. One side may read while another writes, each by `&self`.
 #[derive(Debug)]
@@ -23,6 +24,14 @@ impl Socket {
     /// A connection whose handshake is done.
     pub(crate) fn secured(stream: TcpStream, session: ServerConnection) -> Self {
         Self::Tls(Box::new(TlsSocket::new(stream, session)))
+    }
+
+    /// What it speaks.
+    pub(crate) fn wire(&self) -> Wire {
+        match self {
+            Self::Plain(_) => Wire::Clear,
+            Self::Tls(_) => Wire::Tls,
+        }
     }
 
     /// Writes what the connection takes at once. What was taken may still wait here to be sent: [`Self::is_flushed`]

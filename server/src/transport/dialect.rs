@@ -10,6 +10,7 @@ use stepcast_core::wire::sse::write_event;
 use super::feed::Frame;
 use super::websocket::frame::{self, Opcode};
 use crate::log::Record;
+use crate::telemetry::Transport;
 
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,8 +43,16 @@ pub(crate) enum Format {
 }
 
 impl Dialect {
-    /// Writes frames; whether the connection is to be closed after them.
-    pub(crate) fn encode(self, frames: &[Frame], out: &mut BytesMut) -> bool {
+    /// How it is counted.
+    pub(crate) const fn transport(self) -> Transport {
+        match self {
+            Self::Sse { .. } => Transport::Sse,
+            Self::WebSocket { .. } => Transport::WebSocket,
+        }
+    }
+
+    /// Writes frames; how the connection is to be closed after them, where it is.
+    pub(crate) fn encode(self, frames: &[Frame], out: &mut BytesMut) -> Option<CloseCode> {
         let mut closes = None;
         let sizes = frames.iter().map(|frame| match frame {
             Frame::Event(record) | Frame::Placed(record, _) => record.size(),
@@ -71,7 +80,7 @@ impl Dialect {
         if let Some(code) = closes {
             self.close(code, out);
         }
-        closes.is_some()
+        closes
     }
 
     /// Writes events that follow each other.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::dialect::Dialect;
 use super::lock;
 use super::seat::{Leave, Seat};
-use crate::log::{Stream, Tail};
+use crate::log::{Record, Stream, Tail};
+use crate::telemetry::{AT_ONCE, Batch, Delivery, Lag, Lane, Wire};
 
 /// The fans of all executions that somebody follows at the tail.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ struct Inner {
     /// How long a peer may leave a ping unanswered.
     silence: Option<Duration>,
     stopping: CancellationToken,
+    delivery: Arc<Delivery>,
 }
 
 /// The connections that follow one execution at its tail.
@@ -38,6 +41,8 @@ struct Inner {
 pub(super) struct Fan {
     stream: Arc<Stream>,
     seats: tokio::sync::Mutex<Seats>,
+    /// Everybody here has been given everything up to here.
+    told: AtomicU64,
     /// Told when someone sat down who is behind.
     behind: Notify,
 }
@@ -64,13 +69,31 @@ impl Fans {
         heartbeat: Duration,
         silence: Option<Duration>,
         stopping: CancellationToken,
+        delivery: Arc<Delivery>,
     ) -> Self {
         Self(Arc::new(Inner {
             by_id: Mutex::default(),
             heartbeat,
             silence,
             stopping,
+            delivery,
         }))
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0.by_id).len()
+    }
+
+    /// Adds how far they are behind at this moment.
+    pub(crate) fn add_lag(&self, lag: &mut Lag) {
+        let fans: Vec<Arc<Fan>> = lock(&self.0.by_id).values().cloned().collect();
+        for fan in fans {
+            let told = fan.told.load(Ordering::Relaxed);
+            let behind = fan.stream.tail().last_seq.saturating_sub(told);
+            // while it writes nobody knows how many have been written to: it counts as one reader
+            lag.add(behind, 1);
+        }
     }
 
     /// Seats a connection that has been sent everything up to `cursor`. From here on only the fan writes to it.
@@ -111,6 +134,7 @@ impl Fans {
         let fan = Arc::new(Fan {
             stream: stream.clone(),
             seats: tokio::sync::Mutex::default(),
+            told: AtomicU64::new(stream.tail().last_seq),
             behind: Notify::new(),
         });
         fans.insert(stream.id().clone(), fan.clone());
@@ -137,14 +161,14 @@ impl Fans {
                 }
                 _moved = tail.changed() => {
                     let (begun, tail) = (Instant::now(), *tail.borrow_and_update());
-                    let seats = fan.flush(tail).await;
+                    let seats = fan.flush(tail, &self.0.delivery).await;
                     round = begun.elapsed();
                     seats
                 }
-                () = fan.behind.notified() => fan.flush(fan.stream.tail()).await,
+                () = fan.behind.notified() => fan.flush(fan.stream.tail(), &self.0.delivery).await,
                 _beat = beats.tick() => {
                     let mut seats = fan.seats.lock().await;
-                    seats.beat(self.0.silence);
+                    seats.beat(self.0.silence, &self.0.delivery);
                     seats
                 }
             };
@@ -170,6 +194,11 @@ impl Fans {
 }
 
 impl Fan {
+    /// Whose events it writes.
+    pub(super) fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
     /// Gives a connection back to its task, with how far it has come.
     pub(super) async fn stand_up(&self, seat: &Arc<Seat>) -> Leave {
         let mut seats = self.seats.lock().await;
@@ -181,21 +210,22 @@ impl Fan {
                 Leave {
                     cursor,
                     unsent: Bytes::new(),
+                    owed: None,
                 }
             }
         }
     }
 
     /// Writes to each what it has not had.
-    async fn flush(&self, tail: Tail) -> tokio::sync::MutexGuard<'_, Seats> {
+    async fn flush(&self, tail: Tail, delivery: &Delivery) -> tokio::sync::MutexGuard<'_, Seats> {
         let mut seats = self.seats.lock().await;
-        let mut blocks = Blocks::default();
+        let mut blocks = Blocks::new(delivery);
         let (mut at, mut written) = (0, 0_usize);
         while let Some(taken) = seats.taken.get_mut(at) {
             if taken.cursor >= tail.last_seq {
                 // at the end of an execution there is more to say than events
                 if tail.ended.is_some() {
-                    seats.give_up(at, Bytes::new());
+                    seats.give_up(at, Bytes::new(), None);
                 } else {
                     at += 1;
                 }
@@ -204,26 +234,35 @@ impl Fan {
             let dialect = taken.seat.dialect;
             let Some(block) = blocks.after(&self.stream, taken.cursor, dialect) else {
                 // what it needs has left the ring: its own task reads the store
-                seats.give_up(at, Bytes::new());
+                seats.give_up(at, Bytes::new(), None);
                 continue;
             };
             written += 1;
-            match taken.seat.socket().try_write(&block.bytes) {
+            let socket = taken.seat.socket();
+            match socket.try_write(&block.bytes) {
                 Ok(sent) => {
                     taken.cursor = block.to;
                     taken.quiet = false;
-                    if sent < block.bytes.len() || !taken.seat.socket().is_flushed() {
+                    if sent < block.bytes.len() || !socket.is_flushed() {
                         let unsent = block.bytes.slice(sent..);
-                        seats.give_up(at, unsent);
+                        let owed = block.batch.clone();
+                        seats.give_up(at, unsent, owed);
+                    } else {
+                        block.written_to(socket.wire());
                     }
                 }
                 // full, or broken: its own task finds out which
-                Err(_) => seats.give_up(at, Bytes::new()),
+                Err(_) => seats.give_up(at, Bytes::new(), None),
+            }
+            if written.is_multiple_of(AT_ONCE) {
+                blocks.count();
             }
             if written.is_multiple_of(WRITES_BETWEEN_YIELDS) {
                 tokio::task::yield_now().await;
             }
         }
+        blocks.count();
+        self.told.fetch_max(tail.last_seq, Ordering::Relaxed);
         seats
     }
 }
@@ -240,20 +279,24 @@ impl Seats {
         Some(gone)
     }
 
-    fn give_up(&mut self, place: usize, unsent: Bytes) {
+    fn give_up(&mut self, place: usize, unsent: Bytes, owed: Option<Batch>) {
         if let Some(Taken { seat, cursor, .. }) = self.remove(place) {
-            seat.give_up(Leave { cursor, unsent });
+            seat.give_up(Leave {
+                cursor,
+                unsent,
+                owed,
+            });
         }
     }
 
     fn empty(&mut self) {
         while !self.taken.is_empty() {
-            self.give_up(self.taken.len() - 1, Bytes::new());
+            self.give_up(self.taken.len() - 1, Bytes::new(), None);
         }
     }
 
     /// Says something to everyone who has heard nothing since the last beat, and gives up who does not answer.
-    fn beat(&mut self, silence: Option<Duration>) {
+    fn beat(&mut self, silence: Option<Duration>, delivery: &Delivery) {
         let mut pings: Vec<(Dialect, Bytes)> = Vec::new();
         let mut at = 0;
         while let Some(taken) = self.taken.get_mut(at) {
@@ -263,7 +306,7 @@ impl Seats {
             }
             if taken.seat.is_silent(silence) {
                 at -= 1;
-                self.give_up(at, Bytes::new());
+                self.give_up(at, Bytes::new(), None);
                 continue;
             }
             taken.seat.ask();
@@ -284,53 +327,102 @@ impl Seats {
                 // broken: its own task finds out when it writes
                 Err(_) => 0,
             };
+            delivery.wrote(taken.seat.lane(false), sent);
             if sent < ping.len() || !taken.seat.socket().is_flushed() {
                 let unsent = ping.slice(sent..);
                 at -= 1;
-                self.give_up(at, unsent);
+                self.give_up(at, unsent, None);
             }
         }
     }
 }
 
 /// What one flush has encoded.
-#[derive(Default)]
-struct Blocks(Vec<Block>);
+struct Blocks<'a> {
+    delivery: &'a Delivery,
+    blocks: Vec<Block>,
+}
 
 struct Block {
     after: Seq,
     dialect: Dialect,
     to: Seq,
     bytes: Bytes,
+    /// Where deliveries are measured.
+    batch: Option<Batch>,
+    /// Sockets that took all of it and were not counted yet: in clear, and under TLS.
+    clear: u32,
+    tls: u32,
 }
 
-impl Blocks {
+impl Block {
+    /// One more socket has taken all of it.
+    fn written_to(&mut self, wire: Wire) {
+        match wire {
+            Wire::Clear => self.clear += 1,
+            Wire::Tls | Wire::Http2 => self.tls += 1,
+        }
+    }
+}
+
+impl<'a> Blocks<'a> {
+    fn new(delivery: &'a Delivery) -> Self {
+        Self {
+            delivery,
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Counts what sockets have taken since the last time: one look at the clock for all of them.
+    fn count(&mut self) {
+        let mut now = None;
+        for block in &mut self.blocks {
+            for (wire, sockets) in [(Wire::Clear, &mut block.clear), (Wire::Tls, &mut block.tls)] {
+                let sockets = std::mem::take(sockets);
+                let Some(batch) = block.batch.as_ref().filter(|_| sockets > 0) else {
+                    continue;
+                };
+                let lane = Lane {
+                    transport: block.dialect.transport(),
+                    shared: false,
+                    wire,
+                };
+                let now = *now.get_or_insert_with(std::time::Instant::now);
+                self.delivery.delivered(lane, batch, now, sockets.into());
+            }
+        }
+    }
+
     /// The events after `after`; `None` where the ring does not hold the next one.
-    fn after(&mut self, stream: &Stream, after: Seq, dialect: Dialect) -> Option<&Block> {
+    fn after(&mut self, stream: &Stream, after: Seq, dialect: Dialect) -> Option<&mut Block> {
         let same = |block: &Block| block.after == after && block.dialect == dialect;
-        let known = self.0.iter().rposition(same);
+        let known = self.blocks.iter().rposition(same);
         let place = match known {
             Some(place) => place,
             None => {
                 let records = stream.read_ring(after, BLOCK_EVENTS, BLOCK_BYTES)?;
                 let to = records.last()?.seq();
-                let mut bytes = BytesMut::with_capacity(
-                    records.iter().map(crate::log::Record::size).sum::<usize>(),
-                );
+                let mut bytes =
+                    BytesMut::with_capacity(records.iter().map(Record::size).sum::<usize>());
                 dialect.events(&records, &mut bytes);
-                if self.0.len() >= BLOCKS {
-                    self.0.clear();
+                if self.blocks.len() >= BLOCKS {
+                    self.count();
+                    self.blocks.clear();
                 }
-                self.0.push(Block {
+                let measures = self.delivery.measures();
+                self.blocks.push(Block {
                     after,
                     dialect,
                     to,
+                    batch: measures.then(|| Batch::of(&records, bytes.len())),
                     bytes: bytes.freeze(),
+                    clear: 0,
+                    tls: 0,
                 });
-                self.0.len() - 1
+                self.blocks.len() - 1
             }
         };
-        self.0.get(place)
+        self.blocks.get_mut(place)
     }
 }
 

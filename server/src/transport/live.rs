@@ -12,13 +12,14 @@ use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::close::CloseCode;
 
 use super::dialect::Dialect;
-use super::feed::{Feed, Frame};
+use super::feed::{Feed, Frame, batch_of};
 use super::seat::{Leave, Seat};
 use super::websocket::frame::{self, Incoming, Message, Opcode};
 use crate::access::{Identity, Lease};
 use crate::executions::Executions;
 use crate::log::Stream;
 use crate::socket::Socket;
+use crate::telemetry::{Connection, End};
 
 /// A connection that follows one execution.
 pub(super) struct Live {
@@ -30,6 +31,7 @@ pub(super) struct Live {
     silence: Option<Duration>,
     /// The largest message that a client may send.
     largest: usize,
+    connection: Connection,
 }
 
 /// What a client's bytes come to.
@@ -44,10 +46,19 @@ struct Said {
 }
 
 impl Live {
-    pub(super) fn new(executions: Executions, socket: Socket, dialect: Dialect) -> Self {
+    /// `shared` where it may follow many executions.
+    pub(super) fn new(
+        executions: Executions,
+        socket: Socket,
+        dialect: Dialect,
+        shared: bool,
+    ) -> Self {
         let config = executions.config();
+        let seat = Arc::new(Seat::new(socket, dialect));
+        let delivery = executions.delivery().clone();
         Self {
-            seat: Arc::new(Seat::new(socket, dialect)),
+            connection: Connection::open(delivery, seat.lane(shared)),
+            seat,
             incoming: Incoming::default(),
             deadline: Duration::from_millis(config.write_deadline_ms),
             silence: config.limits.silent_peer(),
@@ -62,6 +73,7 @@ impl Live {
         // it may hold the whole buffer that HTTP read into
         drop(read);
         if let Err(error) = self.drive(Box::new(feed)).await {
+            self.connection.broke(&error);
             tracing::debug!(%error, "a stream broke");
         }
     }
@@ -81,12 +93,16 @@ impl Live {
                 }
                 self.seat.ask();
             }
+            self.connection.resumed(feed.take_resumes());
             if !frames.is_empty() {
                 let mut bytes = BytesMut::new();
-                let last = self.seat.dialect.encode(&frames, &mut bytes);
+                let closes = self.seat.dialect.encode(&frames, &mut bytes);
+                let batch = batch_of(&frames, bytes.len(), &self.connection);
                 drop(frames);
                 self.write(bytes.freeze()).await?;
-                if last {
+                self.connection.delivered(&batch);
+                if let Some(code) = closes {
+                    self.connection.ends(End::of_close(code));
                     return self.finish().await;
                 }
                 feed.written();
@@ -122,6 +138,8 @@ impl Live {
         cursor: Cursor,
         lease: &Lease,
     ) -> io::Result<Option<Cursor>> {
+        let delivery = self.connection.delivery().clone();
+        let _seated = delivery.seated();
         let fans = self.executions.fans().clone();
         let fan = fans.sit_down(&stream, cursor.seq, &self.seat).await;
         drop(stream);
@@ -148,8 +166,15 @@ impl Live {
         let Leave {
             cursor: seq,
             unsent,
+            owed,
         } = leave;
+        // it is behind for as long as it does not take this
+        let place = delivery.readers().enter(fan.stream(), seq);
         self.write(unsent).await?;
+        drop(place);
+        if let Some(batch) = owed {
+            self.connection.delivered(&batch);
+        }
         Ok(Some(Cursor { seq, ..cursor }))
     }
 
@@ -205,7 +230,8 @@ impl Live {
     }
 
     /// The peer does not answer: most likely nobody is there. If somebody is, it is told to come back.
-    async fn let_go(&self) -> io::Result<()> {
+    async fn let_go(&mut self) -> io::Result<()> {
+        self.connection.ends(End::Silent);
         let mut bytes = BytesMut::new();
         frame::write_close(&mut bytes, CloseCode::Stalled.code());
         self.seat.write_all(bytes.freeze(), LAST_WORD).await

@@ -35,7 +35,7 @@ pub(crate) async fn web_socket(
     let feed = Feed::many(executions.clone(), caller);
     Ok(handshake.accept(move |socket, read| {
         let dialect = Dialect::WebSocket { batched: batch };
-        Live::new(executions, socket, dialect).run(feed, read)
+        Live::new(executions, socket, dialect, true).run(feed, read)
     }))
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::dialect::Dialect;
 use crate::socket::{Socket, stopped_reading};
+use crate::telemetry::{Batch, Lane};
 
 /// Shared by the connection's own task and the fan that writes for it. Only one of them writes at any time: the fan
 /// while the seat is taken, the task otherwise.
@@ -37,6 +38,8 @@ pub(super) struct Leave {
     pub(super) cursor: Seq,
     /// What the socket did not take.
     pub(super) unsent: Bytes,
+    /// What has been delivered once that is written.
+    pub(super) owed: Option<Batch>,
 }
 
 impl Seat {
@@ -69,6 +72,15 @@ impl Seat {
     /// In tenths of a second.
     fn age(&self) -> u32 {
         u32::try_from(self.opened.elapsed().as_millis() / 100).unwrap_or(u32::MAX)
+    }
+
+    /// How it is counted.
+    pub(super) fn lane(&self, shared: bool) -> Lane {
+        Lane {
+            transport: self.dialect.transport(),
+            shared,
+            wire: self.socket.wire(),
+        }
     }
 
     pub(super) fn socket(&self) -> &Socket {

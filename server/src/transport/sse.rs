@@ -13,14 +13,15 @@ use serde::Deserialize;
 use stepcast_core::id::ExecutionId;
 
 use super::dialect::{Dialect, Format};
-use super::feed::Feed;
+use super::feed::{Feed, batch_of};
 use super::live::Live;
 use super::parameters::{self, Selection};
 use crate::access::Caller;
 use crate::api::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
-use crate::socket::Handover;
+use crate::socket::{Handover, is_reset};
+use crate::telemetry::{Batch, Connection, End, Lane, Transport};
 
 /// What it takes beside the selection.
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +77,7 @@ pub(super) fn respond(
     let plain = method == Method::GET && version == Version::HTTP_11;
     let handover = handover.filter(|_| plain);
     let leaves = handover.is_some();
+    let shared = feed.is_shared();
     let body = match handover {
         Some(Extension(handover)) => {
             let dialect = Dialect::Sse {
@@ -83,10 +85,18 @@ pub(super) fn respond(
                 chunked: true,
             };
             handover.streaming(move |socket, read| {
-                Live::new(executions, socket, dialect).run(feed, read)
+                Live::new(executions, socket, dialect, shared).run(feed, read)
             })
         }
-        None => body(feed, format),
+        None => {
+            let lane = Lane {
+                transport: Transport::Sse,
+                shared,
+                wire: feed.wire(),
+            };
+            let connection = Connection::open(executions.delivery().clone(), lane);
+            body(feed, format, connection)
+        }
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -104,28 +114,64 @@ pub(super) fn respond(
     response
 }
 
+/// A stream that HTTP writes.
+struct Carried {
+    feed: Feed,
+    connection: Connection,
+    /// What was given to HTTP last.
+    given: Batch,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if is_reset() {
+            self.connection.ends(End::WriteDeadline);
+        }
+    }
+}
+
 /// The stream as a body that HTTP writes.
-fn body(feed: Feed, format: Format) -> Body {
+fn body(feed: Feed, format: Format, connection: Connection) -> Body {
     let dialect = Dialect::Sse {
         format,
         chunked: false,
     };
-    Body::from_stream(stream::unfold(Some(feed), move |feed| async move {
-        let mut feed = feed?;
-        // that more is asked for says that the last was taken
-        feed.written();
-        loop {
-            let frames = feed.ready().await;
-            if frames.is_empty() {
-                feed.wait().await;
-                continue;
+    let carried = Carried {
+        feed,
+        connection,
+        given: Batch::default(),
+    };
+    let begun = (carried, false);
+    Body::from_stream(stream::unfold(
+        begun,
+        move |(mut carried, over)| async move {
+            let Carried {
+                feed,
+                connection,
+                given,
+            } = &mut carried;
+            // that more is asked for says that the last was taken
+            feed.written();
+            connection.delivered(&std::mem::take(given));
+            if over {
+                return None;
             }
-            let mut chunk = BytesMut::new();
-            let last = dialect.encode(&frames, &mut chunk);
-            return Some((
-                Ok::<Bytes, Infallible>(chunk.freeze()),
-                (!last).then_some(feed),
-            ));
-        }
-    }))
+            loop {
+                let frames = feed.ready().await;
+                connection.resumed(feed.take_resumes());
+                if frames.is_empty() {
+                    feed.wait().await;
+                    continue;
+                }
+                let mut chunk = BytesMut::new();
+                let closes = dialect.encode(&frames, &mut chunk);
+                *given = batch_of(&frames, chunk.len(), connection);
+                if let Some(code) = closes {
+                    connection.ends(End::of_close(code));
+                }
+                let over = closes.is_some();
+                return Some((Ok::<Bytes, Infallible>(chunk.freeze()), (carried, over)));
+            }
+        },
+    ))
 }

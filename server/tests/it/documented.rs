@@ -7,6 +7,9 @@ use serde_json::Value;
 use stepcast::config::Config;
 use stepcast::step::StepRegistry;
 
+use crate::harness::Server;
+use crate::scrape::Scrape;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -50,6 +53,22 @@ fn every_setting_stands_in_the_table_with_its_default() {
     }
 }
 
+#[tokio::test]
+async fn every_metric_of_prometheus_is_described() {
+    let page = page("docs/observability.md");
+    let server = Server::start().await;
+    let scrape = Scrape::of(&server).await;
+    assert!(scrape.families().count() > 30);
+    for (name, kind) in scrape.families() {
+        let named = format!("`{name}`");
+        assert!(
+            page.contains(&named),
+            "docs/observability.md lacks {named}, a {kind}"
+        );
+    }
+    server.stop().await;
+}
+
 #[test]
 fn every_kind_of_step_is_described() {
     let page = page("docs/pipelines.md");
@@ -88,6 +107,7 @@ fn links_between_pages_lead_somewhere() {
         "docs/frontend.md",
         "docs/llm.md",
         "docs/metrics.md",
+        "docs/observability.md",
         "docs/operations.md",
         "docs/pipelines.md",
         "docs/producers.md",

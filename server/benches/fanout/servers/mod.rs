@@ -19,7 +19,7 @@ pub(crate) fn serve(service: &Service) {
     };
     crate::machine::raise_open_files();
     match service.role {
-        Role::Stepcast => runtime().block_on(stepcast::serve(service)),
+        Role::Stepcast | Role::Unmeasured => runtime().block_on(stepcast::serve(service)),
         Role::Raw => raw::serve(service),
         Role::Broadcast => runtime().block_on(broadcast::serve(service)),
         Role::Publisher => publisher::serve(service),

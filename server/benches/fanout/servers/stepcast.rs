@@ -19,13 +19,14 @@ use tokio::net::TcpListener;
 use crate::control::{self, Producer};
 use crate::event::{Maker, unix_micros};
 use crate::histogram::Histogram;
-use crate::job::{History, Service, Shape};
+use crate::job::{History, Role, Service, Shape};
 
 pub(crate) async fn serve(service: &Service) {
     let mut config = Config {
         data_dir: service.directory.join("log"),
         ..Config::default()
     };
+    config.metrics.delivery = service.role == Role::Stepcast;
     if service.shape.history == History::Memory {
         config.memory_budget_bytes = 2 << 30;
     }

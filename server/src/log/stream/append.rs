@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 use stepcast_core::control::EndReason;
@@ -83,13 +84,15 @@ impl Stream {
                 let fits = state.uncommitted_bytes < state.budget.uncommitted_bytes;
                 if terminal || (fits && pool.has_room()) {
                     let before = state.next - 1;
-                    let now = unix_millis();
+                    let (now, accepted) = (unix_millis(), Instant::now());
                     let at = happened.iter().copied().chain(std::iter::repeat(now));
                     for ((draft, text), at) in shown.iter().zip(&texts).zip(at) {
-                        self.push(&mut state, draft, text, at);
+                        self.push(&mut state, draft, text, (at, accepted));
                     }
                     if let (true, Some(shown)) = (terminal, shown.last()) {
-                        state.ended = Some(ended_by(last, shown, now));
+                        let ended = ended_by(last, shown, now);
+                        self.streams.numbers().ended(ended.reason);
+                        state.ended = Some(ended);
                     }
                     let seq = state.next - 1;
                     self.hand_over(&mut state, before, along);
@@ -132,7 +135,13 @@ impl Stream {
         }
     }
 
-    fn push(&self, state: &mut State, draft: &Draft, text: &DraftText, now: u64) {
+    fn push(
+        &self,
+        state: &mut State,
+        draft: &Draft,
+        text: &DraftText,
+        (now, accepted): (u64, Instant),
+    ) {
         let parts = Parts {
             event_type: draft.event_type.as_str(),
             execution_id: &self.id,
@@ -144,9 +153,11 @@ impl Stream {
             epoch: self.key.epoch,
             seq: state.next,
         };
-        let record = Record::assemble(&parts, cursor, now);
+        let mut record = Record::assemble(&parts, cursor, now);
+        record.set_accepted(Some(accepted));
         state.next += 1;
         let queued = self.queue.is_some();
+        self.streams.numbers().accepted(1, record.json().len());
         self.streams.pool().appended(record.size(), queued);
         if queued {
             state.uncommitted_bytes += record.size();

@@ -9,6 +9,16 @@ use super::*;
 use crate::context::Draft;
 use crate::log::{Budget, Log, MemoryStore, NewExecution};
 
+fn fans() -> Fans {
+    let delivery = Arc::new(Delivery::new(true));
+    Fans::new(
+        Duration::from_secs(60),
+        None,
+        CancellationToken::new(),
+        delivery,
+    )
+}
+
 /// What a viewer would wait for without end: the last event, told before the fan's task had its first turn.
 #[tokio::test]
 async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
@@ -25,7 +35,7 @@ async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
         socket.into(),
         Dialect::WebSocket { batched: false },
     ));
-    let fans = Fans::new(Duration::from_secs(60), None, CancellationToken::new());
+    let fans = fans();
     let fan = fans.sit_down(&stream, 0, &seat).await;
     // nothing here lets another task run
     let draft = Draft {
@@ -51,7 +61,7 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
     let (socket, mut viewer) = crate::socket::tls::pair::pair().await;
     socket.writable().await.unwrap();
     let seat = Arc::new(Seat::new(socket, Dialect::WebSocket { batched: false }));
-    let fans = Fans::new(Duration::from_secs(60), None, CancellationToken::new());
+    let fans = fans();
     let _fan = fans.sit_down(&stream, 0, &seat).await;
     let draft = Draft {
         event_type: EventType::StepProgress,

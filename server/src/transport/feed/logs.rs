@@ -1,6 +1,7 @@
 //! The logs that a connection reads: opened for those who may, read page by page, waited for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, select_all};
@@ -10,7 +11,8 @@ use tokio::sync::watch;
 
 use super::Feed;
 use crate::access::{Action, Deed, Denied, Identity, Lease, On, Pass, decide};
-use crate::log::{Reader, Tail};
+use crate::log::{Reader, Record, Stream, Tail};
+use crate::telemetry::{Place, tell_replay};
 
 /// A log that is followed.
 pub(super) struct Open {
@@ -19,6 +21,12 @@ pub(super) struct Open {
     pub(super) told: Tail,
     /// For how long it may be read.
     pub(super) lease: Lease,
+    /// What was there already when this was opened: the rest is news.
+    pub(super) began: Seq,
+    /// The last event that was read; all of it is under way.
+    pub(super) read: Seq,
+    /// Where the reader stands, for those who look after it; none where its pace says so.
+    pub(super) place: Option<Place>,
 }
 
 /// What happened to a log.
@@ -84,34 +92,7 @@ impl Feed {
                     .transpose()
             });
         let input = match found {
-            Ok(Some((earliest, stream))) => {
-                let (epoch, key, told) = (stream.epoch(), stream.key(), stream.tail());
-                let places = &mut self.places;
-                self.session.begin(&execution_id, |wanted| {
-                    let after = pass.begin(wanted);
-                    if let Some(places) = places {
-                        let seq = match after {
-                            Position::Earliest => 0,
-                            Position::Now => told.last_seq,
-                            Position::After(cursor) => cursor.seq,
-                        };
-                        places.begin(&execution_id, key, Cursor { epoch, seq });
-                    }
-                    after
-                });
-                let open = Open {
-                    reader: Reader::new(stream, 0),
-                    told,
-                    lease: self.executions.access().lease(&pass),
-                };
-                self.open.insert(execution_id.clone(), open);
-                Input::Opened {
-                    execution_id,
-                    epoch,
-                    earliest,
-                    last_seq: told.last_seq,
-                }
-            }
+            Ok(Some((earliest, stream))) => self.opened(execution_id, &pass, earliest, stream),
             Ok(None) => Input::Refused {
                 execution_id,
                 status: 404,
@@ -129,6 +110,57 @@ impl Feed {
         self.session.handle(now, input);
     }
 
+    /// The log is there: it is followed from now on.
+    fn opened(
+        &mut self,
+        execution_id: ExecutionId,
+        pass: &Pass,
+        earliest: Seq,
+        stream: Arc<Stream>,
+    ) -> Input<'static, Record> {
+        let (epoch, key, told) = (stream.epoch(), stream.key(), stream.tail());
+        let (places, resumes) = (&mut self.places, &mut self.resumes);
+        let (many, mut written) = (self.many, told.last_seq);
+        self.session.begin(&execution_id, |wanted| {
+            let after = pass.begin(wanted);
+            written = match after {
+                Position::After(cursor) if cursor.epoch == epoch => cursor.seq,
+                Position::Now => told.last_seq,
+                Position::After(_) | Position::Earliest => 0,
+            };
+            if let (true, Position::After(cursor)) = (many, wanted) {
+                resumes.add(cursor, epoch, (earliest, told.last_seq));
+            }
+            if let Some(places) = places {
+                let seq = match after {
+                    Position::Earliest => 0,
+                    Position::Now => told.last_seq,
+                    Position::After(cursor) => cursor.seq,
+                };
+                places.begin(&execution_id, key, Cursor { epoch, seq });
+            }
+            after
+        });
+        if let Some(cursor) = self.comes_back.take() {
+            self.resumes.add(cursor, epoch, (earliest, told.last_seq));
+        }
+        let open = Open {
+            told,
+            lease: self.executions.access().lease(pass),
+            began: told.last_seq,
+            read: written,
+            place: self.enter(&stream, written),
+            reader: Reader::new(stream, 0),
+        };
+        self.open.insert(execution_id.clone(), open);
+        Input::Opened {
+            execution_id,
+            epoch,
+            earliest,
+            last_seq: told.last_seq,
+        }
+    }
+
     pub(super) async fn read(&mut self, execution_id: ExecutionId, after: Seq, max: usize) {
         let Some(open) = self.open.get_mut(&execution_id) else {
             return;
@@ -136,18 +168,25 @@ impl Feed {
         open.reader.seek(after);
         // a filter may hold back page after page: others have their turn in between
         tokio::task::consume_budget().await;
+        if let Some(place) = &open.place {
+            place.written(after);
+        }
         let read = open.reader.read(max).await;
         let now = self.clock.now();
         match read {
-            Ok(page) => self.session.handle(
-                now,
-                Input::Page {
-                    execution_id,
-                    records: page.records,
-                    gap: page.gap,
-                    ended: page.ended,
-                },
-            ),
+            Ok(mut page) => {
+                tell_replay(&mut page.records, open.began);
+                open.read = page.records.last().map_or(after, Record::seq);
+                self.session.handle(
+                    now,
+                    Input::Page {
+                        execution_id,
+                        records: page.records,
+                        gap: page.gap,
+                        ended: page.ended,
+                    },
+                );
+            }
             Err(error) => {
                 tracing::error!(%execution_id, %error, "a log could not be read");
                 let message = "The log could not be read.".to_owned();
@@ -161,6 +200,12 @@ impl Feed {
                 );
             }
         }
+    }
+
+    /// Where a reader stands from now on.
+    pub(super) fn enter(&self, stream: &Arc<Stream>, written: Seq) -> Option<Place> {
+        let readers = self.executions.delivery().readers();
+        (!self.paced).then(|| readers.enter(stream, written))
     }
 
     /// Tells the session what has become of a log.

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::edge::Source;
 use crate::executions::Executions;
 use crate::log::{Reader, Record, StoreError, Stream};
+use crate::telemetry::{Batch, Connection, Resumes, Wire};
 
 impl session::Record for Record {
     fn seq(&self) -> Seq {
@@ -83,6 +84,7 @@ pub(crate) struct Feed {
     leaving: bool,
     identity: Identity,
     source: Source,
+    wire: Wire,
     lease: Lease,
     /// It may follow any execution.
     many: bool,
@@ -92,6 +94,12 @@ pub(crate) struct Feed {
     places: Option<Places>,
     /// What is said before the session's first word.
     first: Vec<Frame>,
+    /// Its reader wants events slower than they come: to be behind is what it asked for.
+    paced: bool,
+    /// Where its one reader says that it was, until the log is open.
+    comes_back: Option<Cursor>,
+    /// Readers that came back to a place, and were not counted yet.
+    resumes: Resumes,
 }
 
 impl Feed {
@@ -104,7 +112,13 @@ impl Feed {
     ) -> Self {
         let after = caller.pass.begin(selection.after);
         let config = session_config(executions.config());
-        Self::begun(executions, caller, config).told(Input::Subscribe {
+        let mut feed = Self::begun(executions, caller, config);
+        feed.paced = selection.pace.is_some();
+        // what a link shows begins somewhere too: its reader has not been there
+        if let Position::After(cursor) = selection.after {
+            feed.comes_back = Some(cursor);
+        }
+        feed.told(Input::Subscribe {
             execution_id,
             after,
             filter: selection.filter,
@@ -159,11 +173,15 @@ impl Feed {
             lease: executions.access().lease(&caller.pass),
             identity: caller.identity,
             source: caller.source,
+            wire: caller.wire,
             many,
             created: many.then(|| executions.log().created()),
             executions,
             places: None,
             first: Vec::new(),
+            paced: false,
+            comes_back: None,
+            resumes: Resumes::default(),
         }
     }
 
@@ -191,6 +209,7 @@ impl Feed {
         let config = session_config(executions.config());
         let session = Session::resumed(config, clock.now(), execution_id.clone(), cursor);
         let told = stream.tail();
+        let place = executions.delivery().readers().enter(&stream, cursor.seq);
         let reader = Reader::new(stream, cursor.seq);
         Ok(Self {
             executions,
@@ -203,6 +222,10 @@ impl Feed {
                     told,
                     // the connection's own
                     lease: Lease::default(),
+                    // it had everything up to there, so that what follows is news
+                    began: cursor.seq,
+                    read: cursor.seq,
+                    place: Some(place),
                 },
             )]),
             wake: None,
@@ -210,11 +233,15 @@ impl Feed {
             identity,
             // that it was opened is told
             source: Source::default(),
+            wire: Wire::default(),
             lease,
             many: false,
             created: None,
             places: None,
             first: Vec::new(),
+            paced: false,
+            comes_back: None,
+            resumes: Resumes::default(),
         })
     }
 
@@ -232,8 +259,28 @@ impl Feed {
         self.session.handle(self.clock.now(), Input::Text(text));
     }
 
+    /// Whether it may follow many executions.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.many
+    }
+
+    /// What the connection speaks that it was asked for on.
+    pub(crate) fn wire(&self) -> Wire {
+        self.wire
+    }
+
+    /// The readers that came back to a place since the last time this was asked.
+    pub(crate) fn take_resumes(&mut self) -> Resumes {
+        std::mem::take(&mut self.resumes)
+    }
+
     /// Everything given out has been written.
     pub(crate) fn written(&mut self) {
+        for open in self.open.values() {
+            if let Some(place) = &open.place {
+                place.written(open.read);
+            }
+        }
         self.session.handle(self.clock.now(), Input::Written);
     }
 
@@ -343,6 +390,20 @@ impl Feed {
     pub(crate) fn holder(&self) -> (Identity, Lease) {
         (self.identity.clone(), self.lease.clone())
     }
+}
+
+/// What is counted of frames that were written as so many bytes.
+pub(super) fn batch_of(frames: &[Frame], bytes: usize, connection: &Connection) -> Batch {
+    let mut batch = Batch::default();
+    batch.wrote(bytes);
+    for frame in frames {
+        match frame {
+            Frame::Event(record) | Frame::Placed(record, _) => batch.add(record),
+            Frame::Control(control) => connection.told(control),
+            Frame::Close(_) => {}
+        }
+    }
+    batch
 }
 
 /// What a stream of many executions is to follow.

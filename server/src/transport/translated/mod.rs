@@ -29,6 +29,8 @@ use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::Record;
+use crate::socket::is_reset;
+use crate::telemetry::{Batch, Connection, End, Lane, Resumes, Transport};
 
 /// A protocol that a run can be told in. A pure fold: the same events give the same pieces.
 pub(crate) trait Translation: Send + 'static {
@@ -80,6 +82,9 @@ struct Reader<T> {
     /// The reader's log is gone: it is told all anew, and to forget what it had.
     void: bool,
     ended: bool,
+    connection: Connection,
+    /// What was given to HTTP last.
+    given: Batch,
 }
 
 /// Opens a stream of an execution. Who has seen all of one that has ended gets 204.
@@ -111,6 +116,12 @@ pub(crate) fn open(
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
+    let lane = Lane {
+        transport: Transport::AgUi,
+        shared: false,
+        wire: caller.wire,
+    };
+    let connection = Connection::open(executions.delivery().clone(), lane);
     let feed = Feed::single(executions.clone(), id.clone(), Selection::default(), caller);
     let reader = Reader {
         feed,
@@ -121,6 +132,8 @@ pub(crate) fn open(
         told: false,
         void: false,
         ended: false,
+        connection,
+        given: Batch::default(),
     };
     let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
@@ -147,6 +160,7 @@ fn set_headers(headers: &mut HeaderMap, id: &ExecutionId) {
 impl<T: Translation> Reader<T> {
     /// What there is to write next; none at the end.
     async fn next(&mut self) -> Option<String> {
+        self.connection.delivered(&std::mem::take(&mut self.given));
         let mut out = String::new();
         while out.is_empty() {
             if self.ended {
@@ -157,6 +171,7 @@ impl<T: Translation> Reader<T> {
             let frames = self.feed.ready().await;
             if frames.is_empty() {
                 if self.told && self.translation.rests() {
+                    self.connection.ends(End::Finished);
                     return None;
                 }
                 self.feed.wait().await;
@@ -169,13 +184,17 @@ impl<T: Translation> Reader<T> {
                         self.event(&record, &mut out);
                     }
                     Frame::Control(control) => self.control(&control, &mut out),
-                    Frame::Close(_) => self.ended = true,
+                    Frame::Close(code) => {
+                        self.connection.ends(End::of_close(code));
+                        self.ended = true;
+                    }
                 }
             }
             self.reached(&mut out);
             // a long past is folded a page at a time
             tokio::task::yield_now().await;
         }
+        self.given.wrote(out.len());
         Some(out)
     }
 
@@ -183,11 +202,17 @@ impl<T: Translation> Reader<T> {
         match control {
             ControlFrame::Hello {
                 epoch,
+                earliest,
                 last_seq,
                 retry_ms,
                 ..
             } => {
                 self.epoch = *epoch;
+                if let Some(Begin::After(place)) = self.begin {
+                    let mut resumes = Resumes::default();
+                    resumes.add(place.cursor, *epoch, (*earliest, *last_seq));
+                    self.connection.resumed(resumes);
+                }
                 self.resolve(*last_seq);
                 // two line ends: readers that look for events only split there
                 out.push_str(&format!("retry: {retry_ms}\n\n"));
@@ -197,6 +222,9 @@ impl<T: Translation> Reader<T> {
             ControlFrame::Gap {
                 from, to, reason, ..
             } => {
+                if self.begin.is_none() {
+                    self.connection.told(control);
+                }
                 let pieces = self.translation.gap(*from, *to, *reason);
                 for piece in pieces {
                     let piece = self.translation.pass(piece);
@@ -246,6 +274,7 @@ impl<T: Translation> Reader<T> {
             return;
         };
         self.seq = event.seq;
+        let is_passed_over = self.begin.is_some();
         if let Some(Begin::Answer(waits)) = &self.begin
             && answers(&event, waits)
         {
@@ -275,6 +304,10 @@ impl<T: Translation> Reader<T> {
                 self.write(out, &piece, Some(place));
             }
         }
+        // one that the reader has not seen all of counts
+        if !(is_passed_over && self.begin.is_some()) {
+            self.given.add(record);
+        }
     }
 
     /// At the place where the reader begins, it is told where it stands, though nothing may follow yet.
@@ -297,6 +330,14 @@ impl<T: Translation> Reader<T> {
     fn write(&self, out: &mut String, piece: &Value, place: Option<Place>) {
         let id = place.map(|place| self.translation.id(place));
         write_event(out, None, &piece.to_string(), id.as_deref());
+    }
+}
+
+impl<T> Drop for Reader<T> {
+    fn drop(&mut self) {
+        if is_reset() {
+            self.connection.ends(End::WriteDeadline);
+        }
     }
 }
 

@@ -46,6 +46,6 @@ pub(crate) async fn open(
     let feed = Feed::single(executions.clone(), id, selection, caller);
     Ok(handshake.accept(move |socket, read| {
         let dialect = Dialect::WebSocket { batched: batch };
-        Live::new(executions, socket, dialect).run(feed, read)
+        Live::new(executions, socket, dialect, false).run(feed, read)
     }))
 }
