@@ -11,6 +11,7 @@ use crate::pattern::Mark;
 
 /// Why events are missing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -26,6 +27,7 @@ pub enum GapReason {
 
 /// Why an execution ended. Honest in every case: see rule 6 of the contract.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -118,6 +120,7 @@ impl<'de> Deserialize<'de> for GapReason {
 ///
 /// `execution_id` names the stream; each frame carries it, so that many streams share one connection.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(tag = "control", rename_all = "snake_case")]
 #[non_exhaustive]

@@ -17,6 +17,8 @@ pub mod id;
 pub mod metrics;
 pub mod pace;
 pub mod pattern;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod session;
 pub mod time;
 pub mod view;

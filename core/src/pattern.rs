@@ -9,6 +9,7 @@ use crate::id::{Cursor, Epoch, IdError};
 
 /// Which runs a watch picks up: those where each rule that is given holds, out of those that the subscriber may see.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Pattern {
     /// Of one of these pipelines; of any where empty.

@@ -31,6 +31,7 @@ pub mod pipeline;
 pub mod redaction;
 mod router;
 mod socket;
+pub mod spec;
 pub mod step;
 pub mod subscriber;
 mod telemetry;

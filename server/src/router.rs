@@ -16,7 +16,7 @@ use crate::access::Action::{
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
 use crate::transport::{agui, aisdk, many, sse, websocket};
-use crate::{api, assets, edge, guard};
+use crate::{api, assets, edge, guard, spec};
 
 /// What a route asks of who calls, on a server with accounts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -126,6 +126,7 @@ fn server(routes: Routes) -> Routes {
             get(api::prometheus::scrape),
         )
         .at("/readyz", [(GET, Nothing)], get(api::health::ready))
+        .at("/api/spec/{document}", [(GET, Nothing)], get(spec::send))
         .at(
             "/api/session",
             [(GET, Nothing), (POST, Nothing), (DELETE, Nothing)],

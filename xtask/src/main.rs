@@ -13,6 +13,7 @@ mod npm;
 mod page;
 mod parts;
 mod process;
+mod spec;
 mod start;
 mod test;
 mod tools;
@@ -41,6 +42,7 @@ Commands:
   npm     build the npm package into web/npm/dist/
   bench-web  measure the npm package in Chromium; takes some minutes
             [race] [profile] [opened] [minute]  only these
+  spec    write docs/spec/ anew, from the code
   tools   install what the tests need into .tools/
 ";
 
@@ -67,6 +69,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         "npm" => npm::build()?,
         "bench-web" => npm::bench(rest)?,
         "open-page" => start::open_page(rest.first().map_or("", String::as_str))?,
+        "spec" => spec::write()?,
         "tools" => tools::install()?,
         "help" | "-h" | "--help" => println!("{HELP}"),
         other => return Err(format!("`{other}` is no command\n\n{HELP}").into()),

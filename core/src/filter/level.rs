@@ -10,6 +10,7 @@ use crate::event::EventType;
 
 /// Levels of log lines and severities of errors, on one scale.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// For those who look for a fault.

@@ -21,6 +21,7 @@ use crate::id::StepId;
 /// Lets an event through where every list that is not empty names it, its level is high enough, and its condition holds.
 /// Terminal events always pass: a filtered stream ends like any other.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// Event types.

@@ -8,6 +8,11 @@ use crate::id::{Cursor, Epoch, ExecutionId, Seq};
 
 /// One page. `E` is an event, or what stands for one: a server puts its stored bytes there.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Page", description = "One page of a log.")
+)]
 pub struct Page<E = StreamEvent> {
     /// Of which execution.
     pub execution_id: ExecutionId,
@@ -31,6 +36,11 @@ pub struct Page<E = StreamEvent> {
 
 /// [`crate::control::ControlFrame::Gap`], in a page.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "Events that will not come.")
+)]
 pub struct PageGap {
     /// The first missing one.
     pub from: Seq,
@@ -45,6 +55,11 @@ pub struct PageGap {
 
 /// [`crate::control::ControlFrame::Closed`], in a page.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "The execution has ended.")
+)]
 pub struct PageEnd {
     /// The last event of the execution.
     pub last_seq: Seq,

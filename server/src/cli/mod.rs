@@ -1,4 +1,4 @@
-//! The command line: `serve`, `run`, `tail`, `answer`, `validate`, `log`, `token`, `audit`.
+//! The command line: `serve`, `run`, `tail`, `answer`, `validate`, `log`, `token`, `audit`, `spec`.
 
 mod answer;
 mod asker;
@@ -13,6 +13,7 @@ mod serve;
 mod shapes;
 mod signals;
 mod source;
+mod spec;
 mod story;
 mod tail;
 mod token;
@@ -71,6 +72,8 @@ enum Command {
     Token(token::Token),
     /// Show who did what on a server with accounts
     Audit(audit::Audit),
+    /// Print what the API and its streams are, for programs
+    Spec(spec::Spec),
 }
 
 /// How a command ended; its number is the process's exit code.
@@ -194,6 +197,7 @@ impl Cli {
             Command::Log(log) => log.run(),
             Command::Token(token) => token.run(),
             Command::Audit(audit) => audit.run(),
+            Command::Spec(spec) => spec.run(),
         };
         match result {
             Ok(outcome) => outcome,
@@ -216,9 +220,11 @@ impl Cli {
         match self.command {
             Command::Serve(_) => "info",
             Command::Log(_) | Command::Token(_) | Command::Audit(_) => "warn",
-            Command::Run(_) | Command::Tail(_) | Command::Answer(_) | Command::Validate(_) => {
-                "error"
-            }
+            Command::Run(_)
+            | Command::Tail(_)
+            | Command::Answer(_)
+            | Command::Validate(_)
+            | Command::Spec(_) => "error",
         }
     }
 }
@@ -249,7 +255,7 @@ mod tests {
         let mut command = Cli::command();
         command.clone().debug_assert();
         for name in [
-            "serve", "run", "tail", "answer", "validate", "log", "token", "audit",
+            "serve", "run", "tail", "answer", "validate", "log", "token", "audit", "spec",
         ] {
             let help = command
                 .find_subcommand_mut(name)

@@ -95,6 +95,7 @@ mod replay;
 mod resume;
 mod retention;
 mod scrape;
+mod spec_events;
 mod step_command;
 mod step_file;
 mod step_http;

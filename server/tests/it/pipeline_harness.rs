@@ -12,6 +12,8 @@ use stepcast::step::StepRegistry;
 use stepcast_core::event::{EventType, StreamEvent};
 use tokio_util::sync::CancellationToken;
 
+use crate::spec_events::is_an_event;
+
 /// A run that has ended.
 pub(crate) struct Ran {
     pub(crate) result: RunResult,
@@ -145,7 +147,8 @@ pub(crate) async fn run_with(registry: &StepRegistry, definition: &Value, input:
 }
 
 impl Ran {
-    /// What holds for every run: one beginning, one end, and every step that was begun is ended after it.
+    /// What holds for every run: one beginning, one end, every step that was begun is ended after it, and all that is
+    /// told fits the schema.
     fn check(&self) {
         let terminal = |event: &&StreamEvent| event.event_type.is_terminal();
         assert_eq!(self.events[0].event_type, EventType::PipelineStart);
@@ -153,6 +156,7 @@ impl Ran {
         assert_eq!(self.events.iter().filter(terminal).count(), 1);
         let mut open: BTreeMap<String, u64> = BTreeMap::new();
         for event in &self.events {
+            is_an_event(event);
             let Some(step) = event.step_id.as_ref().map(ToString::to_string) else {
                 continue;
             };
