@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::access::AccessSettings;
 use crate::artifact::ArtifactSettings;
-use crate::edge::EdgeSettings;
+use crate::edge::{CompressionSettings, EdgeSettings};
 use crate::limits::LimitSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
@@ -117,6 +117,8 @@ pub struct Config {
     pub edge: EdgeSettings,
     /// How much anybody may ask for, and how long they may take over it.
     pub limits: LimitSettings,
+    /// What leaves compressed.
+    pub compression: CompressionSettings,
     /// What is taken out of events before they are kept.
     pub redaction: RedactionSettings,
     /// Whether the server speaks TLS, and as whom.
@@ -166,6 +168,7 @@ impl Default for Config {
             python: PythonSettings::default(),
             edge: EdgeSettings::default(),
             limits: LimitSettings::default(),
+            compression: CompressionSettings::default(),
             redaction: RedactionSettings::default(),
             steps: StepSettings::default(),
             tls: TlsSettings::default(),

@@ -95,6 +95,9 @@ pub(crate) fn router(executions: Executions) -> Router {
         let gate = Gate::new(executions.clone(), closed.clone(), Rules(asks));
         router = router.layer(from_fn_with_state(gate, gate::pass));
     }
+    if executions.config().compression.responses {
+        router = router.layer(edge::compress());
+    }
     // a browser asks whether it may ask before it shows a credential
     if let Some(cors) = edge::cross_origin(&executions.config().edge) {
         router = router.layer(cors);

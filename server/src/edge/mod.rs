@@ -1,11 +1,14 @@
 //! What a request meets before it meets the product, and what a response tells a browser.
 
+mod compression;
 mod content_policy;
 mod headers;
 mod origins;
 mod settings;
 mod source;
 
+pub use self::compression::CompressionSettings;
+pub(crate) use self::compression::compress;
 pub(crate) use self::content_policy::of_page;
 pub(crate) use self::headers::harden;
 pub(crate) use self::origins::cross_origin;

@@ -7,6 +7,7 @@ use stepcast_core::control::ControlFrame;
 use stepcast_core::wire::close::CloseCode;
 use stepcast_core::wire::sse::write_event;
 
+use super::coding::Coding;
 use super::feed::Frame;
 use super::websocket::frame::{self, Opcode};
 use crate::log::Record;
@@ -21,6 +22,8 @@ pub(crate) enum Dialect {
         format: Format,
         /// In the chunks of HTTP/1.1, where no library writes them.
         chunked: bool,
+        /// Compressed; a [`Pen`](super::pen::Pen) does so.
+        coding: Option<Coding>,
     },
     /// Text messages.
     WebSocket {
@@ -51,54 +54,55 @@ impl Dialect {
         }
     }
 
-    /// Writes frames; how the connection is to be closed after them, where it is.
-    pub(crate) fn encode(self, frames: &[Frame], out: &mut BytesMut) -> Option<CloseCode> {
+    /// What compresses it.
+    pub(super) const fn coding(self) -> Option<Coding> {
+        match self {
+            Self::Sse { coding, .. } => coding,
+            Self::WebSocket { .. } => None,
+        }
+    }
+
+    /// Writes frames as they are before they are compressed; how the connection is to be closed after them, where it is.
+    pub(super) fn frames(self, frames: &[Frame], out: &mut BytesMut) -> Option<CloseCode> {
         let mut closes = None;
         let sizes = frames.iter().map(|frame| match frame {
             Frame::Event(record) | Frame::Placed(record, _) => record.size(),
             Frame::Control(_) | Frame::Close(_) => CONTROL,
         });
         out.reserve(sizes.sum());
-        self.framed(out, |out| {
-            let mut rest = frames;
-            while let Some((frame, after)) = rest.split_first() {
-                let together = self.together(rest);
-                if together.len() > 1 {
-                    lines(&together, out);
-                    rest = rest.get(together.len()..).unwrap_or_default();
-                    continue;
-                }
-                rest = after;
-                match frame {
-                    Frame::Event(record) => self.event(record, out),
-                    Frame::Placed(record, id) => self.placed(record, id, out),
-                    Frame::Control(control) => self.control(control, out),
-                    Frame::Close(code) => closes = Some(*code),
-                }
+        let mut rest = frames;
+        while let Some((frame, after)) = rest.split_first() {
+            let together = self.together(rest);
+            if together.len() > 1 {
+                lines(&together, out);
+                rest = rest.get(together.len()..).unwrap_or_default();
+                continue;
             }
-        });
-        if let Some(code) = closes {
-            self.close(code, out);
+            rest = after;
+            match frame {
+                Frame::Event(record) => self.event(record, out),
+                Frame::Placed(record, id) => self.placed(record, id, out),
+                Frame::Control(control) => self.control(control, out),
+                Frame::Close(code) => closes = Some(*code),
+            }
         }
         closes
     }
 
-    /// Writes events that follow each other.
-    pub(crate) fn events(self, records: &[Record], out: &mut BytesMut) {
+    /// Writes events that follow each other, as they are before they are compressed.
+    pub(super) fn events(self, records: &[Record], out: &mut BytesMut) {
         if self == (Self::WebSocket { batched: true }) {
             let records: Vec<&Record> = records.iter().collect();
             return lines(&records, out);
         }
-        self.framed(out, |out| {
-            for record in records {
-                self.event(record, out);
-            }
-        });
+        for record in records {
+            self.event(record, out);
+        }
     }
 
-    /// Writes what says that the connection lives.
-    pub(crate) fn ping(self, out: &mut BytesMut) {
-        self.framed(out, |out| self.control(&ControlFrame::Ping {}, out));
+    /// Writes what says that the connection lives, as it is before it is compressed.
+    pub(super) fn ping(self, out: &mut BytesMut) {
+        self.control(&ControlFrame::Ping {}, out);
     }
 
     /// The events at the beginning that are one message; none where each is one by itself.
@@ -123,7 +127,7 @@ impl Dialect {
     }
 
     /// The bytes of one write, in a chunk where the dialect wants one.
-    fn framed(self, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+    pub(super) fn framed(self, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
         if !matches!(self, Self::Sse { chunked: true, .. }) {
             return write(out);
         }
@@ -192,7 +196,7 @@ impl Dialect {
         out.put_slice(text.as_bytes());
     }
 
-    fn close(self, code: CloseCode, out: &mut BytesMut) {
+    pub(super) fn close(self, code: CloseCode, out: &mut BytesMut) {
         match self {
             Self::WebSocket { .. } => frame::write_close(out, code.code()),
             Self::Sse { chunked: true, .. } => out.put_slice(b"0\r\n\r\n"),

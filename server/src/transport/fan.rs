@@ -4,6 +4,8 @@
 //! A socket that does not take all of it gets its connection's own task back, which reads the log at its own pace
 //! and sits down again when it has caught up.
 
+mod chorus;
+
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use self::chorus::{Alone, Chorus, Next, Part};
 use super::dialect::Dialect;
 use super::lock;
 use super::seat::{Leave, Seat};
@@ -50,6 +53,10 @@ pub(super) struct Fan {
 #[derive(Debug, Default)]
 struct Seats {
     taken: Vec<Taken>,
+    /// The encoders of those that are compressed.
+    choruses: Vec<Chorus>,
+    /// Whether anyone ever was.
+    compressed: bool,
     /// Nobody is served here any more.
     closed: bool,
 }
@@ -60,6 +67,8 @@ struct Taken {
     cursor: Seq,
     /// Nothing was written since the last beat.
     quiet: bool,
+    /// Where it stands with its chorus, where it is compressed.
+    part: Part,
 }
 
 impl Fans {
@@ -112,10 +121,12 @@ impl Fans {
                 continue;
             }
             seat.set_place(seats.taken.len());
+            seats.compressed |= seat.dialect.coding().is_some();
             seats.taken.push(Taken {
                 seat: seat.clone(),
                 cursor,
                 quiet: true,
+                part: Part::default(),
             });
             drop(seats);
             let tail = stream.tail();
@@ -206,11 +217,15 @@ impl Fan {
         match seat.take_leave() {
             Some(leave) => leave,
             None => {
-                let cursor = seats.remove(seat.place()).map_or(0, |taken| taken.cursor);
+                let taken = seats.remove(seat.place());
+                let (cursor, part) = taken.map_or_else(Default::default, |it| (it.cursor, it.part));
+                let (written, open) = part.written();
                 Leave {
                     cursor,
                     unsent: Bytes::new(),
                     owed: None,
+                    written,
+                    open,
                 }
             }
         }
@@ -219,22 +234,34 @@ impl Fan {
     /// Writes to each what it has not had.
     async fn flush(&self, tail: Tail, delivery: &Delivery) -> tokio::sync::MutexGuard<'_, Seats> {
         let mut seats = self.seats.lock().await;
+        let all = &mut *seats;
+        if all.compressed {
+            all.compose(&self.stream, tail);
+        }
         let mut blocks = Blocks::new(delivery);
         let (mut at, mut written) = (0, 0_usize);
-        while let Some(taken) = seats.taken.get_mut(at) {
+        while let Some(taken) = all.taken.get_mut(at) {
             if taken.cursor >= tail.last_seq {
                 // at the end of an execution there is more to say than events
                 if tail.ended.is_some() {
-                    seats.give_up(at, Bytes::new(), None);
+                    all.give_up(at, Bytes::new(), None);
                 } else {
                     at += 1;
                 }
                 continue;
             }
             let dialect = taken.seat.dialect;
+            if dialect.coding().is_some() {
+                written += 1;
+                all.sing(at, &self.stream, &mut blocks);
+                if written.is_multiple_of(WRITES_BETWEEN_YIELDS) {
+                    tokio::task::yield_now().await;
+                }
+                continue;
+            }
             let Some(block) = blocks.after(&self.stream, taken.cursor, dialect) else {
                 // what it needs has left the ring: its own task reads the store
-                seats.give_up(at, Bytes::new(), None);
+                all.give_up(at, Bytes::new(), None);
                 continue;
             };
             written += 1;
@@ -246,13 +273,13 @@ impl Fan {
                     if sent < block.bytes.len() || !socket.is_flushed() {
                         let unsent = block.bytes.slice(sent..);
                         let owed = block.batch.clone();
-                        seats.give_up(at, unsent, owed);
+                        all.give_up(at, unsent, owed);
                     } else {
                         block.written_to(socket.wire());
                     }
                 }
                 // full, or broken: its own task finds out which
-                Err(_) => seats.give_up(at, Bytes::new(), None),
+                Err(_) => all.give_up(at, Bytes::new(), None),
             }
             if written.is_multiple_of(AT_ONCE) {
                 blocks.count();
@@ -280,11 +307,14 @@ impl Seats {
     }
 
     fn give_up(&mut self, place: usize, unsent: Bytes, owed: Option<Batch>) {
-        if let Some(Taken { seat, cursor, .. }) = self.remove(place) {
-            seat.give_up(Leave {
-                cursor,
+        if let Some(taken) = self.remove(place) {
+            let (written, open) = taken.part.written();
+            taken.seat.give_up(Leave {
+                cursor: taken.cursor,
                 unsent,
                 owed,
+                written,
+                open,
             });
         }
     }
@@ -295,9 +325,68 @@ impl Seats {
         }
     }
 
+    /// Lets every chorus write up to the tail. One that cannot is left by all of its seats.
+    fn compose(&mut self, stream: &Stream, tail: Tail) {
+        for taken in &self.taken {
+            let dialect = taken.seat.dialect;
+            if let Some(coding) = dialect.coding()
+                && !self.choruses.iter().any(|chorus| chorus.dialect == dialect)
+                && let Ok(chorus) = Chorus::new(dialect, coding)
+            {
+                self.choruses.push(chorus);
+            }
+        }
+        let Self {
+            taken, choruses, ..
+        } = self;
+        choruses.retain_mut(|chorus| {
+            let dialect = chorus.dialect;
+            let of = taken.iter().filter(|it| it.seat.dialect == dialect);
+            let mut seats = of.map(|it| (it.part, it.cursor)).peekable();
+            seats.peek().is_some() && chorus.compose(stream, tail.last_seq, seats).is_ok()
+        });
+    }
+
+    /// Writes to one that is compressed what it has not had: the next verse, or what leads to where it joins.
+    fn sing(&mut self, at: usize, stream: &Stream, blocks: &mut Blocks<'_>) {
+        let Some(taken) = self.taken.get_mut(at) else {
+            return;
+        };
+        let mut choruses = self.choruses.iter();
+        let chorus = choruses.find(|chorus| chorus.dialect == taken.seat.dialect);
+        let next = chorus.and_then(|chorus| {
+            let next = chorus.next(taken.part, taken.cursor);
+            next.or_else(|| blocks.alone(stream, taken.cursor, taken.part, chorus))
+        });
+        let Some(Next {
+            bytes,
+            batch,
+            to,
+            part,
+        }) = next
+        else {
+            return self.give_up(at, Bytes::new(), None);
+        };
+        match taken.seat.socket().try_write(&bytes) {
+            Ok(sent) => {
+                taken.cursor = to;
+                taken.part = part;
+                taken.quiet = false;
+                if sent < bytes.len() || !taken.seat.socket().is_flushed() {
+                    self.give_up(at, bytes.slice(sent..), Some(batch));
+                } else {
+                    let now = std::time::Instant::now();
+                    (blocks.delivery).delivered(taken.seat.lane(false), &batch, now, 1);
+                }
+            }
+            // full, or broken: its own task finds out which
+            Err(_) => self.give_up(at, Bytes::new(), None),
+        }
+    }
+
     /// Says something to everyone who has heard nothing since the last beat, and gives up who does not answer.
     fn beat(&mut self, silence: Option<Duration>, delivery: &Delivery) {
-        let mut pings: Vec<(Dialect, Bytes)> = Vec::new();
+        let mut pings: Vec<(Dialect, Alone)> = Vec::new();
         let mut at = 0;
         while let Some(taken) = self.taken.get_mut(at) {
             at += 1;
@@ -313,14 +402,17 @@ impl Seats {
             let dialect = taken.seat.dialect;
             let known = pings.iter().position(|(of, _)| *of == dialect);
             let place = known.unwrap_or_else(|| {
-                let mut bytes = BytesMut::new();
-                dialect.ping(&mut bytes);
-                pings.push((dialect, bytes.freeze()));
-                pings.len() - 1
+                let mut plain = BytesMut::new();
+                dialect.ping(&mut plain);
+                let ping = Alone::new(dialect, &plain, 0, Batch::default());
+                pings.extend(ping.map(|ping| (dialect, ping)));
+                pings.len().saturating_sub(1)
             });
-            let Some((_, ping)) = pings.get(place) else {
+            let Some((_, ping)) = pings.get(place).filter(|(of, _)| *of == dialect) else {
                 continue;
             };
+            let (ping, part) = ping.for_seat(taken.part);
+            taken.part = part;
             let sent = match taken.seat.socket().try_write(ping) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -341,6 +433,8 @@ impl Seats {
 struct Blocks<'a> {
     delivery: &'a Delivery,
     blocks: Vec<Block>,
+    /// For seats that are compressed and have not joined yet.
+    alone: Vec<(Dialect, Seq, Alone)>,
 }
 
 struct Block {
@@ -370,7 +464,28 @@ impl<'a> Blocks<'a> {
         Self {
             delivery,
             blocks: Vec::new(),
+            alone: Vec::new(),
         }
+    }
+
+    /// What is for one seat alone, on its way to where it joins its chorus.
+    fn alone(&mut self, stream: &Stream, after: Seq, part: Part, chorus: &Chorus) -> Option<Next> {
+        if part.has_joined() {
+            return None;
+        }
+        let same = |(dialect, from, _): &(Dialect, Seq, Alone)| {
+            (*dialect, *from) == (chorus.dialect, after)
+        };
+        let place = match self.alone.iter().position(same) {
+            Some(place) => place,
+            None => {
+                let alone = chorus.alone(stream, after).ok()??;
+                self.alone.push((chorus.dialect, after, alone));
+                self.alone.len() - 1
+            }
+        };
+        let (_, _, alone) = self.alone.get(place)?;
+        Some(alone.next(part))
     }
 
     /// Counts what sockets have taken since the last time: one look at the clock for all of them.
@@ -404,7 +519,7 @@ impl<'a> Blocks<'a> {
                 let to = records.last()?.seq();
                 let mut bytes =
                     BytesMut::with_capacity(records.iter().map(Record::size).sum::<usize>());
-                dialect.events(&records, &mut bytes);
+                dialect.framed(&mut bytes, |out| dialect.events(&records, out));
                 if self.blocks.len() >= BLOCKS {
                     self.count();
                     self.blocks.clear();

@@ -13,6 +13,7 @@ use stepcast_core::wire::close::CloseCode;
 
 use super::dialect::Dialect;
 use super::feed::{Feed, Frame, batch_of};
+use super::pen::Pen;
 use super::seat::{Leave, Seat};
 use super::websocket::frame::{self, Incoming, Message, Opcode};
 use crate::access::{Identity, Lease};
@@ -25,6 +26,7 @@ use crate::telemetry::{Connection, End};
 pub(super) struct Live {
     executions: Executions,
     seat: Arc<Seat>,
+    pen: Pen,
     incoming: Incoming,
     deadline: Duration,
     /// How long a peer may leave a ping unanswered.
@@ -59,6 +61,7 @@ impl Live {
         Self {
             connection: Connection::open(delivery, seat.lane(shared)),
             seat,
+            pen: Pen::new(dialect),
             incoming: Incoming::default(),
             deadline: Duration::from_millis(config.write_deadline_ms),
             silence: config.limits.silent_peer(),
@@ -96,7 +99,7 @@ impl Live {
             self.connection.resumed(feed.take_resumes());
             if !frames.is_empty() {
                 let mut bytes = BytesMut::new();
-                let closes = self.seat.dialect.encode(&frames, &mut bytes);
+                let closes = self.pen.encode(&frames, &mut bytes)?;
                 let batch = batch_of(&frames, bytes.len(), &self.connection);
                 drop(frames);
                 self.write(bytes.freeze()).await?;
@@ -109,7 +112,8 @@ impl Live {
                 continue;
             }
             let stopping = self.executions.stopping().is_cancelled();
-            match feed.rest().filter(|_| !stopping && self.incoming.is_idle()) {
+            let may_sit = !stopping && self.incoming.is_idle() && self.pen.can_rest();
+            match feed.rest().filter(|_| may_sit) {
                 Some((stream, cursor)) => {
                     let execution_id = stream.id().clone();
                     let holder = feed.holder();
@@ -140,6 +144,9 @@ impl Live {
     ) -> io::Result<Option<Cursor>> {
         let delivery = self.connection.delivery().clone();
         let _seated = delivery.seated();
+        let mut seam = BytesMut::new();
+        self.pen.rest(&mut seam);
+        self.write(seam.freeze()).await?;
         let fans = self.executions.fans().clone();
         let fan = fans.sit_down(&stream, cursor.seq, &self.seat).await;
         drop(stream);
@@ -167,7 +174,10 @@ impl Live {
             cursor: seq,
             unsent,
             owed,
+            written,
+            open,
         } = leave;
+        self.pen.resume(written, open);
         // it is behind for as long as it does not take this
         let place = delivery.readers().enter(fan.stream(), seq);
         self.write(unsent).await?;

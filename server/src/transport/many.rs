@@ -2,8 +2,8 @@
 
 use axum::Extension;
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{ExecutionId, Position};
@@ -45,7 +45,7 @@ pub(crate) async fn stream(
     caller: Caller,
     Query(Parameters { format }): Query<Parameters>,
     asked: Asked,
-    http: (Method, Version),
+    http: sse::Http,
     handover: Option<Extension<Handover>>,
 ) -> Result<Response, Problem> {
     let Some(choice) = asked.choice(&executions, &caller.identity)? else {

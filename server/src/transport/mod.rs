@@ -1,16 +1,18 @@
 //! Transports: the ways in which a subscription leaves the process.
 //!
-//! A [`feed`] drives core's session; a [`dialect`] writes what it gives; a connection of its own is [`live`], and a
+//! A [`feed`] drives core's session; a [`dialect`] writes what it gives, and a [`pen`] compresses it; a connection of its own is [`live`], and a
 //! [`fan`] writes for all that are at the tail. The protocols of others are [`translated`].
 
 pub(crate) mod agui;
 pub(crate) mod aisdk;
+pub(crate) mod coding;
 mod dialect;
 mod fan;
 mod feed;
 mod live;
 pub(crate) mod many;
 pub(crate) mod parameters;
+mod pen;
 mod places;
 mod seat;
 pub(crate) mod sse;

@@ -10,6 +10,7 @@ use stepcast_core::id::Seq;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::coding::Sum;
 use super::dialect::Dialect;
 use crate::socket::{Socket, stopped_reading};
 use crate::telemetry::{Batch, Lane};
@@ -40,6 +41,10 @@ pub(super) struct Leave {
     pub(super) unsent: Bytes,
     /// What has been delivered once that is written.
     pub(super) owed: Option<Batch>,
+    /// Of all that the fan has written, `unsent` too, before it was compressed.
+    pub(super) written: Sum,
+    /// A frame of the coding is open behind it.
+    pub(super) open: bool,
 }
 
 impl Seat {

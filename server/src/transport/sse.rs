@@ -1,10 +1,11 @@
 //! `GET /stream/pipeline/{execution_id}`: server-sent events.
 
-use std::convert::Infallible;
+use std::io;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
@@ -12,10 +13,12 @@ use futures_util::stream;
 use serde::Deserialize;
 use stepcast_core::id::ExecutionId;
 
+use super::coding::{Coding, accepted};
 use super::dialect::{Dialect, Format};
 use super::feed::{Feed, batch_of};
 use super::live::Live;
 use super::parameters::{self, Selection};
+use super::pen::Pen;
 use crate::access::Caller;
 use crate::api::parts::{Path, Query};
 use crate::error::Problem;
@@ -30,6 +33,26 @@ pub(crate) struct Parameters {
     pub(super) format: Format,
 }
 
+/// How a request came, and how its answer may be coded.
+#[derive(Debug)]
+pub(crate) struct Http {
+    method: Method,
+    version: Version,
+    accepted: Option<Coding>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Http {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            method: parts.method.clone(),
+            version: parts.version,
+            accepted: accepted(&parts.headers),
+        })
+    }
+}
+
 /// Opens a stream. A cursor at the end of an ended execution is answered with 204: there is no more.
 pub(crate) async fn open(
     State(executions): State<Executions>,
@@ -37,7 +60,7 @@ pub(crate) async fn open(
     Path(id): Path<String>,
     Query(Parameters { format }): Query<Parameters>,
     selection: Selection,
-    (method, version): (Method, Version),
+    http: Http,
     handover: Option<Extension<Handover>>,
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
@@ -56,13 +79,7 @@ pub(crate) async fn open(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let feed = Feed::single(executions.clone(), id, selection, caller);
-    Ok(respond(
-        executions,
-        feed,
-        format,
-        (method, version),
-        handover,
-    ))
+    Ok(respond(executions, feed, format, http, handover))
 }
 
 /// Answers with what a feed gives.
@@ -70,9 +87,14 @@ pub(super) fn respond(
     executions: Executions,
     feed: Feed,
     format: Format,
-    (method, version): (Method, Version),
+    Http {
+        method,
+        version,
+        accepted,
+    }: Http,
     handover: Option<Extension<Handover>>,
 ) -> Response {
+    let coding = accepted.filter(|_| executions.config().compression.streams);
     // HTTP/1.0 has no chunks, and a HEAD no body: those two stay with HTTP
     let plain = method == Method::GET && version == Version::HTTP_11;
     let handover = handover.filter(|_| plain);
@@ -83,6 +105,7 @@ pub(super) fn respond(
             let dialect = Dialect::Sse {
                 format,
                 chunked: true,
+                coding,
             };
             handover.streaming(move |socket, read| {
                 Live::new(executions, socket, dialect, shared).run(feed, read)
@@ -95,7 +118,12 @@ pub(super) fn respond(
                 wire: feed.wire(),
             };
             let connection = Connection::open(executions.delivery().clone(), lane);
-            body(feed, format, connection)
+            let dialect = Dialect::Sse {
+                format,
+                chunked: false,
+                coding,
+            };
+            body(feed, dialect, connection)
         }
     };
     let mut response = body.into_response();
@@ -107,6 +135,9 @@ pub(super) fn respond(
     set(header::HeaderName::from_static("x-accel-buffering"), "no");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::VARY, "Accept-Encoding");
+    if let Some(coding) = coding {
+        set(header::CONTENT_ENCODING, coding.name());
+    }
     if leaves {
         // the socket does not come back to HTTP: a client must not send its next request on it
         set(header::CONNECTION, "close");
@@ -117,6 +148,7 @@ pub(super) fn respond(
 /// A stream that HTTP writes.
 struct Carried {
     feed: Feed,
+    pen: Pen,
     connection: Connection,
     /// What was given to HTTP last.
     given: Batch,
@@ -131,13 +163,10 @@ impl Drop for Carried {
 }
 
 /// The stream as a body that HTTP writes.
-fn body(feed: Feed, format: Format, connection: Connection) -> Body {
-    let dialect = Dialect::Sse {
-        format,
-        chunked: false,
-    };
+fn body(feed: Feed, dialect: Dialect, connection: Connection) -> Body {
     let carried = Carried {
         feed,
+        pen: Pen::new(dialect),
         connection,
         given: Batch::default(),
     };
@@ -147,6 +176,7 @@ fn body(feed: Feed, format: Format, connection: Connection) -> Body {
         move |(mut carried, over)| async move {
             let Carried {
                 feed,
+                pen,
                 connection,
                 given,
             } = &mut carried;
@@ -164,13 +194,16 @@ fn body(feed: Feed, format: Format, connection: Connection) -> Body {
                     continue;
                 }
                 let mut chunk = BytesMut::new();
-                let closes = dialect.encode(&frames, &mut chunk);
+                let closes = match pen.encode(&frames, &mut chunk) {
+                    Ok(closes) => closes,
+                    Err(error) => return Some((Err(error), (carried, true))),
+                };
                 *given = batch_of(&frames, chunk.len(), connection);
                 if let Some(code) = closes {
                     connection.ends(End::of_close(code));
                 }
                 let over = closes.is_some();
-                return Some((Ok::<Bytes, Infallible>(chunk.freeze()), (carried, over)));
+                return Some((Ok::<Bytes, io::Error>(chunk.freeze()), (carried, over)));
             }
         },
     ))

@@ -30,6 +30,7 @@ fn every_setting_stands_in_the_table_with_its_default() {
             "metrics",
             "python",
             "edge",
+            "compression",
             "steps",
             "tls",
             "redaction",

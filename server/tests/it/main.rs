@@ -28,6 +28,7 @@ mod attack_smuggle;
 mod attack_text;
 mod cli;
 mod coalesce;
+mod compression;
 mod counted;
 mod crowd;
 mod damage;
