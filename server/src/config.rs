@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::access::AccessSettings;
 use crate::artifact::ArtifactSettings;
 use crate::edge::{CompressionSettings, EdgeSettings};
+use crate::graphql::GraphqlSettings;
 use crate::limits::LimitSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
@@ -119,6 +120,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// What leaves compressed.
     pub compression: CompressionSettings,
+    /// What may be asked in GraphQL; in the file only.
+    pub graphql: GraphqlSettings,
     /// What is taken out of events before they are kept.
     pub redaction: RedactionSettings,
     /// Whether the server speaks TLS, and as whom.
@@ -169,6 +172,7 @@ impl Default for Config {
             edge: EdgeSettings::default(),
             limits: LimitSettings::default(),
             compression: CompressionSettings::default(),
+            graphql: GraphqlSettings::default(),
             redaction: RedactionSettings::default(),
             steps: StepSettings::default(),
             tls: TlsSettings::default(),
@@ -317,6 +321,9 @@ impl Config {
             return value("listen", OPEN);
         }
         if let Err((key, message)) = self.redaction.check() {
+            return value(&key, &message);
+        }
+        if let Err((key, message)) = self.graphql.check() {
             return value(&key, &message);
         }
         if let Err((key, message)) = self.edge.check() {

@@ -106,6 +106,11 @@ impl Problem {
     pub fn detail(&self) -> &str {
         &self.detail
     }
+
+    /// What is wrong in a document.
+    pub fn flaws(&self) -> &[Flaw] {
+        &self.errors
+    }
 }
 
 impl IntoResponse for Problem {

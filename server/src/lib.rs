@@ -22,6 +22,7 @@ pub mod edge;
 pub mod error;
 pub mod executions;
 pub mod follow;
+pub mod graphql;
 mod guard;
 pub mod limits;
 pub mod llm;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, post};
+use axum::{Extension, Router};
 
 use self::Ask::{Handshake, May, Name, Nothing, Of};
 use crate::access::Action::{
@@ -15,7 +15,7 @@ use crate::access::Action::{
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
-use crate::transport::{agui, aisdk, many, sse, websocket};
+use crate::transport::{agui, aisdk, graphql, many, sse, websocket};
 use crate::{api, assets, edge, guard, spec};
 
 /// What a route asks of who calls, on a server with accounts.
@@ -86,7 +86,12 @@ impl Routes {
 pub(crate) fn router(executions: Executions) -> Router {
     let limit = DefaultBodyLimit::max(executions.config().max_body_bytes);
     let Routes { router, rules } = all();
-    let mut router = router.fallback(get(assets::serve)).layer(limit);
+    let settings = &executions.config().graphql;
+    let schema = crate::graphql::schema(settings, !executions.access().is_closed());
+    let mut router = router
+        .fallback(get(assets::serve))
+        .layer(Extension(graphql::GraphQl(schema)))
+        .layer(limit);
     if let Some(closed) = executions.access().closed() {
         let mut asks: HashMap<_, Vec<_>> = HashMap::new();
         for Route { method, path, ask } in rules {
@@ -249,6 +254,16 @@ fn streams(routes: Routes) -> Routes {
             "/ws/executions/{execution_id}/artifacts/{sha256}",
             [(GET, Of(WatchAll))],
             get(websocket::artifact::open),
+        )
+        .at(
+            "/graphql",
+            [(GET, Name), (POST, Name)],
+            get(graphql::look).post(graphql::ask),
+        )
+        .at(
+            "/ws/graphql",
+            [(GET, Handshake)],
+            get(graphql::websocket::open),
         )
         .at("/ws/executions", [(GET, Handshake)], get(many::web_socket))
         .at("/stream/executions", [(GET, May(List))], get(many::stream))

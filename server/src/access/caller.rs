@@ -44,6 +44,16 @@ impl Caller {
         Ok(whose(&self.identity, wanted)?)
     }
 
+    /// What their credential itself allows: as long as it is good.
+    pub(crate) fn own(&self) -> Pass {
+        let known = self.known();
+        known.map_or_else(Pass::default, |known| Pass {
+            expires: known.expires,
+            credential: Some(known.credential),
+            after: None,
+        })
+    }
+
     /// The name that what they do belongs to.
     pub(crate) fn owner(&self) -> Option<String> {
         self.identity.user().map(str::to_owned)

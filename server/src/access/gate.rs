@@ -28,7 +28,6 @@ pub(crate) struct Gate {
     executions: Executions,
     closed: Arc<Closed>,
     rules: Arc<Rules>,
-    told: Arc<Told>,
 }
 
 /// A request that was let through.
@@ -46,7 +45,6 @@ impl Gate {
             executions,
             closed,
             rules: Arc::new(rules),
-            told: Arc::default(),
         }
     }
 
@@ -130,7 +128,10 @@ impl Gate {
     ) {
         let execution = execution_id.map(ToString::to_string);
         if let (Err(denied), Some(word)) = (pass, action.word())
-            && self.told.is_news(identity, word, execution.as_deref())
+            && self
+                .closed
+                .told
+                .is_news(identity, word, execution.as_deref())
         {
             let deed = Deed {
                 execution,
@@ -148,7 +149,8 @@ impl Gate {
         };
         let execution = passed.execution_id.map(|id| id.to_string()).or(located);
         let status = passed.status.unwrap_or_else(|| status.as_u16());
-        if is_frequent(passed.action) && !self.told.is_news(identity, word, execution.as_deref()) {
+        let told = &self.closed.told;
+        if is_frequent(passed.action) && !told.is_news(identity, word, execution.as_deref()) {
             return;
         }
         let deed = Deed {
@@ -206,10 +208,15 @@ fn is_frequent(action: Option<Action>) -> bool {
 
 /// What was told of lately: a page that polls is told of once in a while.
 #[derive(Debug, Default)]
-struct Told(Mutex<HashMap<(String, &'static str, String), Instant>>);
+pub(crate) struct Told(Mutex<HashMap<(String, &'static str, String), Instant>>);
 
 impl Told {
-    fn is_news(&self, identity: &Identity, word: &'static str, execution: Option<&str>) -> bool {
+    pub(crate) fn is_news(
+        &self,
+        identity: &Identity,
+        word: &'static str,
+        execution: Option<&str>,
+    ) -> bool {
         let who = match identity {
             Identity::Known(known) => match &known.user {
                 Some(user) => user.clone(),

@@ -37,6 +37,7 @@ pub(crate) use self::audit::Deed;
 pub use self::audit::{AuditQuery, AuditRow};
 pub(crate) use self::caller::Caller;
 pub use self::decision::{Action, Denied, On, Pass, decide};
+use self::gate::Told;
 pub(crate) use self::identity::is_name;
 pub use self::identity::{Credential, Grant, Identity, Known};
 use self::jwt::Verifier;
@@ -71,6 +72,8 @@ pub(crate) struct Closed {
     pub(crate) tickets: Tickets,
     verifier: Option<Verifier>,
     leases: Leases,
+    /// What the audit log was told lately.
+    pub(crate) told: Told,
     /// Strangers who fail to sign in are told of this often: they cannot push others out of the audit log.
     failures: DefaultDirectRateLimiter,
 }
@@ -105,6 +108,7 @@ impl Access {
             tickets: Tickets::default(),
             verifier,
             leases: Leases::default(),
+            told: Told::default(),
             failures: RateLimiter::direct(Quota::per_minute(FAILURES)),
         }))))
     }

@@ -20,6 +20,7 @@ use stepcast_core::id::{ExecutionId, Seq};
 use self::mapping::Mapping;
 pub(crate) use self::mapping::NextRun;
 use self::standing::Standing;
+use crate::telemetry::Transport;
 use crate::transport::translated::{Place, Translation};
 
 /// A run as AG-UI tells it.
@@ -40,6 +41,8 @@ impl AgUi {
 }
 
 impl Translation for AgUi {
+    const TRANSPORT: Transport = Transport::AgUi;
+
     fn event(&mut self, event: &StreamEvent) -> Vec<Value> {
         self.mapping.event(event)
     }

@@ -14,6 +14,7 @@ use stepcast_core::event::StreamEvent;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
 use self::mapping::Mapping;
+use crate::telemetry::Transport;
 use crate::transport::translated::{Place, Translation};
 
 /// A run as the AI SDK is told of it.
@@ -34,6 +35,8 @@ impl AiSdk {
 }
 
 impl Translation for AiSdk {
+    const TRANSPORT: Transport = Transport::AiSdk;
+
     fn event(&mut self, event: &StreamEvent) -> Vec<Value> {
         self.mapping.event(event)
     }

@@ -8,16 +8,16 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stepcast_core::control::GapReason;
-use stepcast_core::id::{Cursor, ExecutionId};
+use stepcast_core::id::ExecutionId;
 use stepcast_core::wire::page::{self, PageEnd, PageGap};
 
+use super::page::{Read, read};
 use super::parts::{Path, Query};
 use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
-use crate::log::{Page, Reader, Record};
-use crate::telemetry::{Batch, Connection, End, Lane, Transport, tell_replay};
-use crate::transport::parameters::{self, Selection};
+use crate::telemetry::{Batch, Connection, End, Lane, Transport};
+use crate::transport::parameters::Selection;
 
 /// What it takes beside the selection.
 #[derive(Debug, Default, Deserialize)]
@@ -37,111 +37,62 @@ pub(crate) async fn page(
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
     let selection = selection.unpaced()?;
-    let stream = executions
-        .log()
-        .open(&id)?
-        .ok_or_else(Problem::unknown_execution)?;
-    let row = executions
-        .find(&id)?
-        .ok_or_else(Problem::unknown_execution)?;
-    let after = caller.pass.begin(selection.after);
-    let began = stream.tail().last_seq;
-    let start = parameters::start(after, stream.epoch(), began)?;
+    let wait = parameters
+        .wait_ms
+        .map(|wait| Duration::from_millis(wait.min(LONGEST_WAIT_MS)));
+    let limit = parameters
+        .limit
+        .unwrap_or(DEFAULT_LIMIT)
+        .clamp(1, LARGEST_LIMIT);
     let lane = Lane {
         transport: Transport::Poll,
         shared: false,
         wire: caller.wire,
     };
     let connection = Connection::open(executions.delivery().clone(), lane);
-    let mut reader = Reader::new(stream.clone(), start.after);
-    if let (Some(wait), None) = (parameters.wait_ms, start.void) {
-        let wait = Duration::from_millis(wait.min(LONGEST_WAIT_MS));
-        tokio::select! {
-            _ = reader.grown() => {}
-            () = tokio::time::sleep(wait) => {}
-            () = executions.stopping().cancelled() => {}
-        }
-    }
-    let limit = parameters
-        .limit
-        .unwrap_or(DEFAULT_LIMIT)
-        .clamp(1, LARGEST_LIMIT);
-    let mut read = reader.read(limit).await?;
-    if start.void.is_some() && read.gap.is_some() {
-        // one gap a page: the next one tells of what this log has dropped
-        read = Page::default();
-        reader.seek(start.after);
-    }
-    tell_replay(&mut read.records, began);
-    let retention = read.gap.map(|(from, to)| PageGap {
-        from,
-        to,
-        reason: GapReason::Retention,
-        epoch: None,
-    });
-    let passing = read
-        .records
-        .iter()
-        .filter(|record| selection.filter.is_empty() || passes(&selection, record));
-    let passing: Vec<&Record> = passing.collect();
-    let events: Vec<&RawValue> = passing
-        .iter()
-        .filter_map(|record| serde_json::from_str(record.json()).ok())
-        .collect();
-    let earliest = row.earliest.max(read.gap.map_or(1, |(_, to)| to + 1));
-    let page = page::Page {
-        execution_id: id,
-        epoch: stream.epoch(),
-        earliest,
-        last_seq: stream.tail().last_seq,
-        events,
-        next: Cursor {
-            epoch: stream.epoch(),
-            seq: reader.after(),
-        },
-        gap: start
-            .void
-            .map(|(from, to)| PageGap {
-                from,
-                to,
-                reason: GapReason::Epoch,
-                epoch: Some(stream.epoch()),
-            })
-            .or(retention),
-        closed: read
-            .ended
-            .map(|(last_seq, reason)| PageEnd { last_seq, reason }),
-    };
-    answered(&page, &passing, connection)
+    let read = read(&executions, &id, &caller.pass, selection, limit, wait).await?;
+    let body = serde_json::to_string(&written(id, &read))
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    count(connection, &read, body.len());
+    let head = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((head, body).into_response())
 }
 
-/// The page as an answer, counted.
-fn answered(
-    page: &page::Page<&RawValue>,
-    records: &[&Record],
-    mut connection: Connection,
-) -> Result<Response, Problem> {
-    let body = serde_json::to_string(page)
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    if let Some(gap) = &page.gap {
+/// The page is handed to HTTP, which writes it next.
+fn count(mut connection: Connection, read: &Read, bytes: usize) {
+    if let Some(gap) = &read.gap {
         connection.gap(gap.reason, (gap.from, gap.to));
     }
-    // handed to HTTP, which writes it next
-    connection.delivered(&Batch::of(records.iter().copied(), body.len()));
+    connection.delivered(&Batch::of(&read.records, bytes));
     connection.ends(End::Finished);
-    Ok((
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-        ],
-        body,
-    )
-        .into_response())
 }
 
-fn passes(selection: &Selection, record: &Record) -> bool {
-    let json = || record.json().into();
-    (selection.filter).passes(&record.event_type().into(), record.step_id(), json)
+/// A page as it is written.
+fn written(execution_id: ExecutionId, read: &Read) -> page::Page<&RawValue> {
+    let records = read.records.iter();
+    page::Page {
+        execution_id,
+        epoch: read.epoch,
+        earliest: read.earliest,
+        last_seq: read.last_seq,
+        events: records
+            .filter_map(|record| serde_json::from_str(record.json()).ok())
+            .collect(),
+        next: read.next,
+        gap: read.gap.map(|gap| PageGap {
+            from: gap.from,
+            to: gap.to,
+            reason: gap.reason,
+            epoch: (gap.reason == GapReason::Epoch).then_some(read.epoch),
+        }),
+        closed: read.end.map(|end| PageEnd {
+            last_seq: end.last_seq,
+            reason: end.reason,
+        }),
+    }
 }
 
 /// Events in a page where the request names no number.

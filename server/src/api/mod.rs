@@ -12,6 +12,7 @@ pub(crate) mod ingest;
 mod intake;
 pub(crate) mod lines;
 pub(crate) mod metrics;
+pub(crate) mod page;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
 mod producer;

@@ -14,10 +14,7 @@ use crate::pipeline::Pipeline;
 
 /// `GET /api/pipelines`: the stored pipelines, those that do not load too, with what is wrong.
 pub(crate) async fn list(State(executions): State<Executions>) -> Result<Json<Value>, Problem> {
-    let stored = executions.catalog().list().map_err(|error| {
-        tracing::error!(%error, folder = %executions.catalog().folder().display(), "the pipelines cannot be read");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The folder of pipelines cannot be read.")
-    })?;
+    let stored = stored(&executions)?;
     let pipelines: Vec<Value> = stored
         .iter()
         .map(|stored| summary(&executions, stored))
@@ -25,6 +22,14 @@ pub(crate) async fn list(State(executions): State<Executions>) -> Result<Json<Va
     Ok(Json(
         json!({ "pipelines": pipelines, "folder_is_empty": pipelines.is_empty() }),
     ))
+}
+
+/// Every stored pipeline.
+pub(crate) fn stored(executions: &Executions) -> Result<Vec<Stored>, Problem> {
+    executions.catalog().list().map_err(|error| {
+        tracing::error!(%error, folder = %executions.catalog().folder().display(), "the pipelines cannot be read");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The folder of pipelines cannot be read.")
+    })
 }
 
 /// `GET /api/pipelines/{name}`: one, with its definition.
@@ -61,7 +66,8 @@ pub(crate) async fn validate(
     })))
 }
 
-fn summary(executions: &Executions, stored: &Stored) -> Value {
+/// What is told of one without its definition.
+pub(crate) fn summary(executions: &Executions, stored: &Stored) -> Value {
     let base = |title: &str, errors: Value| json!({ "name": stored.name, "title": title, "errors": errors });
     let definition = match &stored.definition {
         Ok(definition) => definition,

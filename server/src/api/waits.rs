@@ -58,9 +58,7 @@ pub(crate) async fn answer(
     Body(answering): Body<Answering>,
 ) -> Result<Json<Value>, Problem> {
     let id: ExecutionId = id.parse()?;
-    let by = caller
-        .owner()
-        .map_or_else(|| named(answering.by), |user| Ok(Some(user)))?;
+    let by = attributed(&caller, answering.by)?;
     let given = fitting(&executions, answering.answer)?;
     let answer = executions.answer(&id, &wait_id, given, by).await?;
     let mut body = json!(answer);
@@ -82,6 +80,13 @@ pub(crate) fn fitting(
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     Ok(answer)
+}
+
+/// Whose answer it is: whoever is signed in, whatever name they give.
+pub(crate) fn attributed(caller: &Caller, by: Option<String>) -> Result<Option<String>, Problem> {
+    caller
+        .owner()
+        .map_or_else(|| named(by), |user| Ok(Some(user)))
 }
 
 /// Who answers: a name that fits on one line.

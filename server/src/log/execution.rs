@@ -208,6 +208,8 @@ pub struct ListQuery {
     pub owner: Option<String>,
     /// Whose id begins with this, ASCII and not empty; with anything where there is none.
     pub id_prefix: Option<String>,
+    /// Of one of these pipelines; of any where empty.
+    pub pipelines: Vec<String>,
 }
 
 /// Which executions follow one, in the order in which they were made.

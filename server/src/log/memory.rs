@@ -139,6 +139,7 @@ impl Store for MemoryStore {
         let wanted = matching
             .filter(|row| query.statuses.is_empty() || query.statuses.contains(&row.status))
             .filter(|row| query.owner.is_none() || query.owner == row.owner)
+            .filter(|row| query.pipelines.is_empty() || query.pipelines.contains(&row.pipeline))
             .filter(|row| {
                 let prefix = query.id_prefix.as_deref().unwrap_or_default();
                 row.id.as_str().starts_with(prefix)

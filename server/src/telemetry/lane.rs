@@ -11,6 +11,10 @@ pub(crate) enum Transport {
     Poll,
     /// AG-UI.
     AgUi,
+    /// The AI SDK's UI message stream.
+    AiSdk,
+    /// GraphQL, each subscription a connection.
+    GraphQl,
 }
 
 /// What it is spoken over.
@@ -38,7 +42,14 @@ pub(crate) struct Lane {
 pub(crate) const LANES: usize = Transport::ALL.len() * 2 * Wire::ALL.len();
 
 impl Transport {
-    const ALL: [Self; 4] = [Self::Sse, Self::WebSocket, Self::Poll, Self::AgUi];
+    const ALL: [Self; 6] = [
+        Self::Sse,
+        Self::WebSocket,
+        Self::Poll,
+        Self::AgUi,
+        Self::AiSdk,
+        Self::GraphQl,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -46,6 +57,8 @@ impl Transport {
             Self::WebSocket => "websocket",
             Self::Poll => "poll",
             Self::AgUi => "agui",
+            Self::AiSdk => "aisdk",
+            Self::GraphQl => "graphql",
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod coding;
 mod dialect;
 mod fan;
 mod feed;
+pub(crate) mod graphql;
 mod live;
 pub(crate) mod many;
 pub(crate) mod parameters;
@@ -20,6 +21,7 @@ pub(crate) mod translated;
 pub(crate) mod websocket;
 
 pub(crate) use self::fan::Fans;
+pub(crate) use self::feed::{Feed, Frame};
 
 /// Every holder leaves the value valid between two statements, so a panic of one concerns no other.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

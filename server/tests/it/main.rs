@@ -42,6 +42,7 @@ mod fan;
 mod filter;
 mod follow;
 mod full;
+mod graphql;
 mod harness;
 mod http;
 mod human_again;

@@ -254,20 +254,27 @@ impl Store for SqliteStore {
             (Some(_), None) => ("+key", "", PREFIXED),
             (Some(_), Some(_)) => ("+key", "AND +owner = ?3", PREFIXED),
         };
+        let run = match query.pipelines.is_empty() {
+            true => "",
+            false => "AND pipeline IN (SELECT value FROM json_each(?5))",
+        };
         self.reading(|connection| {
             let mut statement = connection.prepare_cached(&format!(
-                "{SELECT} WHERE {order} < ?1 {among} {of} {named} ORDER BY {order} DESC LIMIT ?2"
+                "{SELECT} WHERE {order} < ?1 {among} {of} {named} {run} ORDER BY {order} DESC LIMIT ?2"
             ))?;
-            let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-            let before = query.before.unwrap_or(i64::MAX);
-            let (owner, prefix) = (&query.owner, &query.id_prefix);
-            let rows = match (owner, prefix) {
-                (_, Some(_)) => {
-                    statement.query_map(params![before, limit, owner, prefix], row_of)?
-                }
-                (Some(_), None) => statement.query_map(params![before, limit, owner], row_of)?,
-                (None, None) => statement.query_map(params![before, limit], row_of)?,
-            };
+            statement.raw_bind_parameter(1, query.before.unwrap_or(i64::MAX))?;
+            statement.raw_bind_parameter(2, i64::try_from(query.limit).unwrap_or(i64::MAX))?;
+            if let Some(owner) = &query.owner {
+                statement.raw_bind_parameter(3, owner)?;
+            }
+            if let Some(prefix) = &query.id_prefix {
+                statement.raw_bind_parameter(4, prefix)?;
+            }
+            if !query.pipelines.is_empty() {
+                let pipelines = serde_json::to_string(&query.pipelines).unwrap_or_default();
+                statement.raw_bind_parameter(5, pipelines)?;
+            }
+            let rows = statement.raw_query().mapped(row_of);
             rows.map(|row| row?).collect()
         })
     }

@@ -34,6 +34,9 @@ use crate::telemetry::{Batch, Connection, End, Lane, Resumes, Transport};
 
 /// A protocol that a run can be told in. A pure fold: the same events give the same pieces.
 pub(crate) trait Translation: Send + 'static {
+    /// As what its readers are counted.
+    const TRANSPORT: Transport;
+
     /// What an event comes to.
     fn event(&mut self, event: &StreamEvent) -> Vec<Value>;
 
@@ -91,12 +94,12 @@ struct Reader<T> {
 ///
 /// # Errors
 /// 404 where there is no such execution, 400 where the place lies beyond the end of its log.
-pub(crate) fn open(
+pub(crate) fn open<T: Translation>(
     executions: &Executions,
     id: &ExecutionId,
     caller: Caller,
     begin: Begin,
-    translation: impl Translation,
+    translation: T,
 ) -> Result<Response, Problem> {
     let stream = executions.log().open(id)?;
     let stream = stream.ok_or_else(Problem::unknown_execution)?;
@@ -117,7 +120,7 @@ pub(crate) fn open(
         }
     }
     let lane = Lane {
-        transport: Transport::AgUi,
+        transport: T::TRANSPORT,
         shared: false,
         wire: caller.wire,
     };

@@ -16,8 +16,10 @@ use crate::socket::{Handover, Socket};
 #[derive(Debug)]
 pub(crate) struct Handshake {
     accept: String,
-    /// The client offers a subprotocol of ours, and must have one chosen. One that carries a token is never repeated.
-    chooses: bool,
+    /// What the client offers.
+    offered: Vec<String>,
+    /// Which of them is chosen. One that carries a token is never repeated.
+    chosen: Option<&'static str>,
     handover: Handover,
 }
 
@@ -66,16 +68,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Handshake {
                 "this connection cannot be upgraded",
             )
         })?;
-        let chooses = protocols(headers).any(|offered| offered == PROTOCOL);
-        Ok(Self {
+        let offered = protocols(headers).map(str::to_owned).collect();
+        let mut handshake = Self {
             accept,
-            chooses,
+            offered,
+            chosen: None,
             handover,
-        })
+        };
+        handshake.choose(PROTOCOL);
+        Ok(handshake)
     }
 }
 
 impl Handshake {
+    /// Chooses this protocol, where the client offers it; whether it does.
+    pub(in crate::transport) fn choose(&mut self, protocol: &'static str) -> bool {
+        let offered = self.offered.iter().any(|offered| offered == protocol);
+        if offered {
+            self.chosen = Some(protocol);
+        }
+        offered
+    }
+
     /// Switches protocols; `taker` goes on.
     pub(in crate::transport) fn accept<F>(
         self,
@@ -90,8 +104,8 @@ impl Handshake {
         let headers = response.headers_mut();
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        if self.chooses {
-            let protocol = HeaderValue::from_static(PROTOCOL);
+        if let Some(protocol) = self.chosen {
+            let protocol = HeaderValue::from_static(protocol);
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         }
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
