@@ -16,6 +16,7 @@ mod assets;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
+mod cloudevent;
 pub mod config;
 pub mod context;
 pub mod edge;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use stepcast_core::control::GapReason;
 use stepcast_core::id::ExecutionId;
 use stepcast_core::wire::page::{self, PageEnd, PageGap};
@@ -14,8 +15,9 @@ use stepcast_core::wire::page::{self, PageEnd, PageGap};
 use super::page::{Read, read};
 use super::parts::{Path, Query};
 use crate::access::Caller;
+use crate::cloudevent;
 use crate::error::Problem;
-use crate::executions::Executions;
+use crate::executions::{Executions, STREAM_CLOSED, STREAM_NEXT_OFFSET, cursor_value};
 use crate::telemetry::{Batch, Connection, End, Lane, Transport};
 use crate::transport::parameters::Selection;
 
@@ -24,6 +26,19 @@ use crate::transport::parameters::Selection;
 pub(crate) struct PageParameters {
     limit: Option<usize>,
     wait_ms: Option<u64>,
+    #[serde(default)]
+    format: Format,
+}
+
+/// How a page is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// Ours; CloudEvents where the client accepts nothing else.
+    #[default]
+    Full,
+    /// A batch of CloudEvents.
+    Cloudevents,
 }
 
 /// One page of what comes after the cursor. With `wait_ms` the answer waits until there is something, or that
@@ -33,9 +48,11 @@ pub(crate) async fn page(
     caller: Caller,
     Path(id): Path<String>,
     Query(parameters): Query<PageParameters>,
+    headers: HeaderMap,
     selection: Selection,
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
+    let batch = parameters.format == Format::Cloudevents || accepts_batch(&headers);
     let selection = selection.unpaced()?;
     let wait = parameters
         .wait_ms
@@ -51,14 +68,30 @@ pub(crate) async fn page(
     };
     let connection = Connection::open(executions.delivery().clone(), lane);
     let read = read(&executions, &id, &caller.pass, selection, limit, wait).await?;
-    let body = serde_json::to_string(&written(id, &read))
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let (media, body) = if batch {
+        (cloudevent::BATCH, cloud_events(&id, &read))
+    } else {
+        let body = serde_json::to_string(&written(id, &read));
+        let failed = |error: serde_json::Error| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        };
+        ("application/json", body.map_err(failed)?)
+    };
     count(connection, &read, body.len());
     let head = [
-        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_TYPE, media),
         (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "Accept"),
     ];
-    Ok((head, body).into_response())
+    let mut response = (head, body).into_response();
+    if batch {
+        let headers = response.headers_mut();
+        headers.insert(STREAM_NEXT_OFFSET, cursor_value(read.next));
+        if read.end.is_some() {
+            headers.insert(STREAM_CLOSED, HeaderValue::from_static("true"));
+        }
+    }
+    Ok(response)
 }
 
 /// The page is handed to HTTP, which writes it next.
@@ -93,6 +126,27 @@ fn written(execution_id: ExecutionId, read: &Read) -> page::Page<&RawValue> {
             reason: end.reason,
         }),
     }
+}
+
+/// Whether a client asks for a batch of CloudEvents.
+fn accepts_batch(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let mut accepted = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    accepted.any(|range| range.split(';').next().unwrap_or_default().trim() == cloudevent::BATCH)
+}
+
+/// A page as a batch of CloudEvents; what a page has beside its events is in headers.
+fn cloud_events(id: &ExecutionId, read: &Read) -> String {
+    let gap = read
+        .gap
+        .map(|gap| cloudevent::gap(id, read.epoch, (gap.from, gap.to), json!(gap.reason)));
+    let events = read.records.iter().filter_map(|record| {
+        let event = record.parse().ok()?;
+        Some(cloudevent::written(&event, record.cursor()))
+    });
+    Value::Array(gap.into_iter().chain(events).collect()).to_string()
 }
 
 /// Events in a page where the request names no number.

@@ -1,12 +1,13 @@
 //! Reads what a producer sends as events, with errors that say where.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
 
 use super::body::too_deep;
+use crate::cloudevent::{self, NoEvent};
 use crate::context::Draft;
 use crate::error::{Flaw, Problem};
 use crate::limits::is_deeper;
@@ -25,6 +26,61 @@ pub struct Expected<'a> {
 impl Expected<'_> {
     /// A body of JSON: one event, or an array of them that belong together.
     pub fn body(&self, text: &[u8]) -> Result<Vec<Draft>, Problem> {
+        self.each(text, |event, path, flaws| self.event(event, path, flaws))
+    }
+
+    /// The same, of CloudEvents in structured mode.
+    pub fn cloud_events(&self, text: &[u8]) -> Result<Vec<Draft>, Problem> {
+        self.each(text, |event, path, flaws| {
+            let attributes = self.object(event, path, flaws)?;
+            Ok(attributes.and_then(|it| self.cloud_event(it, path, flaws)))
+        })
+    }
+
+    /// One CloudEvent in binary mode.
+    pub fn cloud_event_of(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Draft>, Problem> {
+        if body.len() > self.max_event_bytes {
+            return Err(too_large(self.max_event_bytes));
+        }
+        if is_deeper(body, self.max_depth) {
+            return Err(too_deep(self.max_depth));
+        }
+        let mut flaws = Vec::new();
+        let draft = match cloudevent::from_headers(headers, body) {
+            Ok(attributes) => self.cloud_event(attributes, "$", &mut flaws),
+            Err(NoEvent(attribute, what)) => {
+                flaws.push(flaw("$", &attribute, what));
+                None
+            }
+        };
+        draft
+            .map(|draft| vec![draft])
+            .ok_or_else(|| Problem::invalid("The event cannot be taken.", flaws))
+    }
+
+    fn cloud_event(
+        &self,
+        attributes: Map<String, Value>,
+        path: &str,
+        flaws: &mut Vec<Flaw>,
+    ) -> Option<Draft> {
+        let before = flaws.len();
+        let members = match cloudevent::members(attributes) {
+            Ok(members) => members,
+            Err(NoEvent(attribute, what)) => {
+                flaws.push(flaw(path, &attribute, what));
+                return None;
+            }
+        };
+        let draft = self.draft(members, path, flaws);
+        Some(draft).filter(|_| flaws.len() == before)
+    }
+
+    fn each(
+        &self,
+        text: &[u8],
+        mut read: impl FnMut(&[u8], &str, &mut Vec<Flaw>) -> Result<Option<Draft>, Problem>,
+    ) -> Result<Vec<Draft>, Problem> {
         let one = !text.trim_ascii_start().starts_with(b"[");
         let raw: Vec<&RawValue> = if one {
             vec![serde_json::from_slice(text).map_err(|error| unreadable(&error))?]
@@ -42,7 +98,7 @@ impl Expected<'_> {
             } else {
                 format!("$[{at}]")
             };
-            drafts.extend(self.event(event.get().as_bytes(), &path, &mut flaws)?);
+            drafts.extend(read(event.get().as_bytes(), &path, &mut flaws)?);
             if flaws.len() >= MOST_FLAWS {
                 break;
             }
@@ -67,6 +123,20 @@ impl Expected<'_> {
         path: &str,
         flaws: &mut Vec<Flaw>,
     ) -> Result<Option<Draft>, Problem> {
+        let Some(members) = self.object(text, path, flaws)? else {
+            return Ok(None);
+        };
+        let before = flaws.len();
+        let draft = self.draft(members, path, flaws);
+        Ok(Some(draft).filter(|_| flaws.len() == before))
+    }
+
+    fn object(
+        &self,
+        text: &[u8],
+        path: &str,
+        flaws: &mut Vec<Flaw>,
+    ) -> Result<Option<Map<String, Value>>, Problem> {
         if text.len() > self.max_event_bytes {
             return Err(too_large(self.max_event_bytes).with("path", path));
         }
@@ -75,13 +145,11 @@ impl Expected<'_> {
         }
         let value: Value =
             serde_json::from_slice(text).map_err(|error| unreadable(&error).with("path", path))?;
-        let before = flaws.len();
         let Value::Object(members) = value else {
             flaws.push(flaw(path, "", "an event is an object"));
             return Ok(None);
         };
-        let draft = self.draft(members, path, flaws);
-        Ok(Some(draft).filter(|_| flaws.len() == before))
+        Ok(Some(members))
     }
 
     fn draft(&self, members: Map<String, Value>, path: &str, flaws: &mut Vec<Flaw>) -> Draft {

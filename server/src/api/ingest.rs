@@ -13,6 +13,7 @@ use super::intake::Intake;
 use super::parts::Path;
 use super::producer::{self, FromProducer};
 use crate::access::Caller;
+use crate::cloudevent;
 use crate::error::Problem;
 use crate::executions::{
     Executions, PRODUCER_EPOCH, PRODUCER_SEQ, Producer, Receipt, STREAM_CLOSED, STREAM_NEXT_OFFSET,
@@ -31,9 +32,10 @@ pub(crate) async fn events(
     let id: ExecutionId = id.parse()?;
     let stream = executions.external(&id)?;
     match body::media_type(request.headers()).as_str() {
-        "application/json" => {
+        media if let Some(written) = Written::of(media, request.headers()) => {
             let body = body::read(request, &executions).await?;
-            let receipt = take_body(&executions, &id, producer.as_ref(), &body).await?;
+            let taken = take_body(&executions, &id, producer.as_ref(), &body, written);
+            let receipt = taken.await?;
             stream.settled(receipt.last).await?;
             Ok(answer(&stream, &receipt))
         }
@@ -44,8 +46,33 @@ pub(crate) async fn events(
         }
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Send events as Content-Type: application/json, or application/x-ndjson for one a line.",
+            "Send events as Content-Type: application/json, as application/x-ndjson for one a line, or as application/cloudevents+json or application/cloudevents-batch+json.",
         )),
+    }
+}
+
+/// How the events of a body are written.
+#[derive(Debug)]
+enum Written {
+    /// As ours.
+    Plain,
+    /// As CloudEvents in structured mode, one or many.
+    CloudEvents,
+    /// As the data of one CloudEvent, whose attributes are these headers.
+    Binary(Box<HeaderMap>),
+}
+
+impl Written {
+    fn of(media: &str, headers: &HeaderMap) -> Option<Self> {
+        match media {
+            // data that is no JSON has no place in an event
+            "application/json" | "" if headers.contains_key("ce-specversion") => {
+                Some(Self::Binary(Box::new(headers.clone())))
+            }
+            "application/json" => Some(Self::Plain),
+            cloudevent::ONE | cloudevent::BATCH => Some(Self::CloudEvents),
+            _ => None,
+        }
     }
 }
 
@@ -54,13 +81,18 @@ async fn take_body(
     id: &ExecutionId,
     producer: Option<&Producer>,
     body: &[u8],
+    written: Written,
 ) -> Result<Receipt, Problem> {
     let expected = Expected {
         execution_id: id,
         max_event_bytes: executions.config().max_event_bytes,
         max_depth: executions.config().limits.json_depth,
     };
-    let mut drafts = expected.body(body)?;
+    let mut drafts = match written {
+        Written::Plain => expected.body(body)?,
+        Written::CloudEvents => expected.cloud_events(body)?,
+        Written::Binary(headers) => expected.cloud_event_of(&headers, body)?,
+    };
     let taken = executions.take(id, &mut drafts, producer, Unit::Request);
     Ok(taken.await?)
 }

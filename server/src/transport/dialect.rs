@@ -10,6 +10,7 @@ use stepcast_core::wire::sse::write_event;
 use super::coding::Coding;
 use super::feed::Frame;
 use super::websocket::frame::{self, Opcode};
+use crate::cloudevent;
 use crate::log::Record;
 use crate::telemetry::Transport;
 
@@ -43,6 +44,8 @@ pub(crate) enum Format {
     Short,
     /// As `full`, all under `message`, for scripts that set `onmessage` only.
     Message,
+    /// `data:` is a CloudEvent in structured mode.
+    Cloudevents,
 }
 
 impl Dialect {
@@ -168,6 +171,14 @@ impl Dialect {
             Format::Full => write_event(&mut text, Some(record.event_type()), record.json(), id),
             Format::Message => write_event(&mut text, None, record.json(), id),
             Format::Short => write_event(&mut text, Some(record.event_type()), &short(record), id),
+            Format::Cloudevents => {
+                write_event(
+                    &mut text,
+                    Some(record.event_type()),
+                    &cloud_event(record),
+                    id,
+                );
+            }
         }
         out.put_slice(text.as_bytes());
     }
@@ -214,6 +225,13 @@ fn lines(records: &[&Record], out: &mut BytesMut) {
             out.put_u8(b'\n');
         }
         out.put_slice(record.json_slice());
+    }
+}
+
+fn cloud_event(record: &Record) -> String {
+    match record.parse() {
+        Ok(event) => cloudevent::written(&event, record.cursor()).to_string(),
+        Err(_) => record.json().to_owned(),
     }
 }
 

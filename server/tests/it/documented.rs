@@ -105,6 +105,7 @@ fn links_between_pages_lead_somewhere() {
         "docs/ag-ui.md",
         "docs/ai-sdk.md",
         "docs/artifacts.md",
+        "docs/cloudevents.md",
         "docs/configuration.md",
         "docs/frontend.md",
         "docs/graphql.md",
