@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use stepcast_core::control::GapReason;
-use stepcast_core::id::ExecutionId;
+use stepcast_core::id::{ExecutionId, Position};
 use stepcast_core::wire::page::{self, PageEnd, PageGap};
 
 use super::page::{Read, read};
@@ -61,6 +61,7 @@ pub(crate) async fn page(
         .limit
         .unwrap_or(DEFAULT_LIMIT)
         .clamp(1, LARGEST_LIMIT);
+    let after = selection.after;
     let lane = Lane {
         transport: Transport::Poll,
         shared: false,
@@ -68,6 +69,8 @@ pub(crate) async fn page(
     };
     let connection = Connection::open(executions.delivery().clone(), lane);
     let read = read(&executions, &id, &caller.pass, selection, limit, wait).await?;
+    let shared = !executions.access().is_closed() && is_lasting(after, &read);
+    let caching = if shared { SHARED } else { "no-store" };
     let (media, body) = if batch {
         (cloudevent::BATCH, cloud_events(&id, &read))
     } else {
@@ -80,7 +83,7 @@ pub(crate) async fn page(
     count(connection, &read, body.len());
     let head = [
         (header::CONTENT_TYPE, media),
-        (header::CACHE_CONTROL, "no-store"),
+        (header::CACHE_CONTROL, caching),
         (header::VARY, "Accept"),
     ];
     let mut response = (head, body).into_response();
@@ -128,6 +131,12 @@ fn written(execution_id: ExecutionId, read: &Read) -> page::Page<&RawValue> {
     }
 }
 
+/// Whether a page says the same whenever it is asked for: what follows a cursor begins with it, whatever comes later.
+fn is_lasting(after: Position, read: &Read) -> bool {
+    let placed = matches!(after, Position::After(cursor) if cursor.epoch == read.epoch);
+    placed && read.gap.is_none() && !read.records.is_empty()
+}
+
 /// Whether a client asks for a batch of CloudEvents.
 fn accepts_batch(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter();
@@ -154,6 +163,10 @@ const DEFAULT_LIMIT: usize = 500;
 
 /// The most events in a page.
 const LARGEST_LIMIT: usize = 5_000;
+
+/// A cache may answer with a page for this long: those who poll at once are one request here. Not for longer, since an
+/// execution may be deleted.
+const SHARED: &str = "public, max-age=10";
 
 /// The longest wait: below the idle limits of common proxies.
 const LONGEST_WAIT_MS: u64 = 50_000;

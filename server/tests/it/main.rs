@@ -86,6 +86,7 @@ mod pipeline_property;
 mod pipeline_run;
 mod pipeline_scheduler;
 mod pipeline_template;
+mod poll_cache;
 mod process;
 mod processes;
 mod recorded;
