@@ -12,10 +12,11 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const dist = path.join(here, "dist");
 const kept = path.join(process.env.STEPCAST_TARGET ?? path.join(here, "../../target"), "xtask/npm");
 
-// The page's styles, for a shadow root: `:root` is the host, `body` the frame, and a window's width the host's.
+// The page's styles, but for what is `data-page` there, for a shadow root: `:root` is the host, `body` the frame, and a
+// window's width the host's.
 async function styles() {
   const page = readFileSync(path.join(here, "../../index.html"), "utf8");
-  const sheets = [...page.matchAll(/rel="css" href="(.*?)"/g)].map(([, href]) => path.join(here, "../..", href));
+  const sheets = [...page.matchAll(/<link data-trunk rel="css" href="(.*?)"/g)].map(([, href]) => path.join(here, "../..", href));
   let css = [...sheets, path.join(here, "src/host.css")].map((name) => readFileSync(name, "utf8")).join("\n");
   css = css
     .replace(/:root\[data-theme="[^"]*"\] \{[^}]*\}/g, "")

@@ -236,6 +236,9 @@ pub(crate) async fn accept(
     let status = response.status();
     // a proxy in between answers with a page of its own
     let mut problem: Problem = response.json().await.unwrap_or_default();
+    if problem.status == 0 {
+        problem.status = status;
+    }
     if problem.title.is_empty() && problem.detail.is_none() {
         if matches!(status, 502..=504) {
             return Err(ApiError::Unreachable);

@@ -77,7 +77,8 @@ fn act(key: &str, open: &dyn Fn()) -> bool {
         "q" => go_to_question(),
         "g" => return press("tab-graph"),
         "t" => return press("tab-timeline"),
-        "m" => return press("tab-metrics"),
+        // of the run that is shown, else of all; fails for no hash
+        "m" => drop(press("tab-metrics") || location().set_hash("#/metrics").is_ok()),
         "/" => return ["runs-search", "events-filter"].into_iter().any(focus),
         _ => return false,
     }
@@ -101,15 +102,15 @@ fn element(id: &str) -> Option<HtmlElement> {
     document().get_element_by_id(id)?.dyn_into().ok()
 }
 
-const EVERYWHERE: [(&str, &str); 3] = [
+const EVERYWHERE: [(&str, &str); 4] = [
     ("?", "these keys"),
     ("/", "search the runs, or filter the events"),
     ("r", "the runs"),
+    ("m", "the metrics, beside a run its own"),
 ];
-const RUN: [(&str, &str); 4] = [
+const RUN: [(&str, &str); 3] = [
     ("g", "the graph"),
     ("t", "the timeline"),
-    ("m", "the metrics"),
     ("q", "the question that waits for a person"),
 ];
 const GRAPH: [(&str, &str); 6] = [

@@ -4,7 +4,9 @@ pub mod api;
 mod edit;
 mod filter;
 pub mod help;
+mod metrics;
 mod path;
+mod poll;
 pub mod router;
 pub mod runs;
 pub mod sign_in;
@@ -16,6 +18,7 @@ use stepcast_core::id::ExecutionId;
 
 use self::edit::edit_page;
 use self::help::Help;
+use self::metrics::metrics_page;
 use self::router::{Route, use_route};
 use self::runs::Runs;
 use self::sign_in::{SignOut, SignedIn};
@@ -36,6 +39,7 @@ fn Dashboard() -> impl IntoView {
         Route::Run { .. } => {}
         Route::Edit(name) if name.is_empty() => set_title("A new pipeline"),
         Route::Edit(name) => set_title(&name),
+        Route::Metrics => set_title("Metrics"),
         Route::Runs | Route::Unknown(_) => set_title("Runs"),
     });
     view! {
@@ -49,6 +53,7 @@ fn Dashboard() -> impl IntoView {
             </a>
             <nav aria-label="Pages">
                 <a href="#/" aria-current=move || (route.get() == Route::Runs).then_some("page")>"Runs"</a>
+                <a href="#/metrics" aria-current=move || (route.get() == Route::Metrics).then_some("page")>"Metrics"</a>
             </nav>
             <SignOut/>
             <Help/>
@@ -60,6 +65,7 @@ fn Dashboard() -> impl IntoView {
                     Route::Runs => view! { <RunsPage/> }.into_any(),
                     Route::Run { id, .. } => view! { <RunPage id/> }.into_any(),
                     Route::Edit(name) => edit_page(name),
+                    Route::Metrics => metrics_page(),
                     Route::Unknown(place) => view! { <NotFound place/> }.into_any(),
                 }}
             </SignedIn>

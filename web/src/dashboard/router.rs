@@ -20,6 +20,8 @@ pub(super) enum Route {
     },
     /// `#/edit` and `#/edit/{name}`: a pipeline's definition, a new one or a stored one.
     Edit(String),
+    /// `#/metrics`: how all runs fare; what is shown of that is the page's own to read.
+    Metrics,
     /// No page of ours.
     Unknown(String),
 }
@@ -31,6 +33,9 @@ impl Route {
         let path = path.trim_end_matches('/');
         if path.is_empty() || path == "/runs" {
             return Self::Runs;
+        }
+        if path == "/metrics" {
+            return Self::Metrics;
         }
         if path == "/edit" {
             return Self::Edit(String::new());
@@ -95,6 +100,7 @@ mod tests {
             ("#/runs/a%2Fb", Route::Unknown("/runs/a%2Fb".into())),
             ("#/edit", Route::Edit(String::new())),
             ("#/edit/a%20b%2Fc", Route::Edit("a b/c".into())),
+            ("#/metrics?window=7d", Route::Metrics),
             ("#/elsewhere", Route::Unknown("/elsewhere".into())),
         ] {
             assert_eq!(Route::parse(hash), route, "{hash}");

@@ -1,6 +1,5 @@
 //! The runs, newest first, kept fresh by a light poll while somebody looks.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,10 +8,10 @@ use stepcast_core::time::Timestamp;
 
 use super::api::{self, Execution, Executions};
 use super::filter::{Filter, GROUPS};
+use super::poll::Poll;
 use super::router::run_address;
 use crate::api::ApiError;
-use crate::clock::{self, Timer};
-use crate::driver::Listener;
+use crate::clock;
 use crate::monitor::glyph::{Glyph, known_status};
 use crate::monitor::words;
 
@@ -46,7 +45,7 @@ impl Default for List {
 pub fn Runs() -> AnyView {
     let list = RwSignal::new(List::default());
     let poll = StoredValue::new_local(None::<Rc<Poll>>);
-    Effect::new(move |_| poll.set_value(Some(Poll::start(list))));
+    Effect::new(move |_| poll.set_value(Some(Poll::start(move || ask_once(list)))));
     let ids = Memo::new(move |_| {
         list.with(|list| {
             let runs = list.page.iter().flat_map(|page| &page.executions);
@@ -261,75 +260,32 @@ fn words_of(status: &'static str) -> &'static str {
     }
 }
 
-/// Asks for the list every two seconds while the page is shown.
-struct Poll {
-    list: RwSignal<List>,
-    timer: RefCell<Option<Timer>>,
-    _shown: Option<Listener>,
-}
-
-impl Poll {
-    fn start(list: RwSignal<List>) -> Rc<Self> {
-        let poll = Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
-            let again = weak.clone();
-            Self {
-                list,
-                timer: RefCell::default(),
-                _shown: Listener::add(&document().into(), "visibilitychange", move || {
-                    if let Some(poll) = again.upgrade() {
-                        poll.arm(Duration::ZERO);
-                    }
-                }),
+/// Asks for the list; how long until it is asked for again.
+async fn ask_once(list: RwSignal<List>) -> Duration {
+    let asked = |list: &List| (list.limit, list.filter.statuses());
+    let Some((limit, statuses)) = list.try_with_untracked(asked) else {
+        return INTERVAL;
+    };
+    let answer = api::executions(limit, statuses).await;
+    // none where the page was left meanwhile
+    let fits = list.try_update(|list| {
+        list.now = clock::unix_millis();
+        // what was asked for before the filter was changed is no answer to it
+        let fits = list.filter.statuses() == statuses;
+        match answer {
+            Ok(page) if fits => {
+                list.page = Some(page);
+                list.error = None;
             }
-        });
-        poll.arm(Duration::ZERO);
-        poll
-    }
-
-    fn arm(self: &Rc<Self>, delay: Duration) {
-        let weak = Rc::downgrade(self);
-        let timer = Timer::after(delay, move || {
-            if let Some(poll) = weak.upgrade() {
-                poll.ask();
-            }
-        });
-        self.timer.replace(Some(timer));
-    }
-
-    /// Asks once, and arms the next time; a hidden page asks nothing until it is shown.
-    fn ask(self: Rc<Self>) {
-        if document().hidden() {
-            return;
+            Ok(_) => {}
+            Err(error) => list.error = Some(error),
         }
-        let asked = |list: &List| (list.limit, list.filter.statuses());
-        let Some((limit, statuses)) = self.list.try_with_untracked(asked) else {
-            return;
-        };
-        let weak = Rc::downgrade(&self);
-        leptos::task::spawn_local(async move {
-            let answer = api::executions(limit, statuses).await;
-            let Some(poll) = weak.upgrade() else { return };
-            // none where the page was left meanwhile
-            let fits = poll.list.try_update(|list| {
-                list.now = clock::unix_millis();
-                // what was asked for before the filter was changed is no answer to it
-                let fits = list.filter.statuses() == statuses;
-                match answer {
-                    Ok(page) if fits => {
-                        list.page = Some(page);
-                        list.error = None;
-                    }
-                    Ok(_) => {}
-                    Err(error) => list.error = Some(error),
-                }
-                fits
-            });
-            poll.arm(if fits == Some(false) {
-                Duration::ZERO
-            } else {
-                INTERVAL
-            });
-        });
+        fits
+    });
+    if fits == Some(false) {
+        Duration::ZERO
+    } else {
+        INTERVAL
     }
 }
 

@@ -32,7 +32,7 @@ pub fn Metrics(
                     <ul class="metric-list">
                         {Metric::ALL.into_iter().zip(0..).map(|(metric, at)| {
                             let reading = Memo::new(move |_| readings.with(|all| all.get(at).copied().unwrap_or_else(|| Reading::none(metric))));
-                            view! { <Row metric reading/> }
+                            view! { <MetricRow metric reading/> }
                         }).collect_view()}
                     </ul>
                     <p class="metrics-note">
@@ -64,9 +64,14 @@ pub(super) fn readings(store: Store) -> Memo<Vec<Reading>> {
     })
 }
 
-/// One metric; opened, its formula with the numbers of the run in it.
+/// One metric; opened, its formula with the numbers in it.
 #[component]
-fn Row(metric: Metric, reading: Memo<Reading>) -> AnyView {
+pub fn MetricRow(
+    /// Which.
+    metric: Metric,
+    /// Its value.
+    reading: Memo<Reading>,
+) -> AnyView {
     let light = Signal::derive(move || reading.with(Reading::light));
     let id = metric.as_str();
     view! {
