@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
-import { json } from "../support/api.js";
+import { json, until } from "../support/api.js";
 import { byId, launch, openPage, screenshot } from "../support/browser.js";
 import { BINARY, startServer, temporaryFolder } from "../support/server.js";
 
@@ -199,4 +199,41 @@ test("a link shows one run to somebody without an account, until it is revoked",
   assert.equal(revoked.status, 204);
   await page.getByText(/sign in first/i).first().waitFor();
   assert.equal((await fetched(page, `${server.url}/stream/pipeline/${id}`, {})).status, 401);
+});
+
+test("an administrator sees whose each run is, and the numbers of all; others see their own", async (t) => {
+  const server = await closedServer(t);
+  const [ann, ben, root] = [await server.person("ann", "watch,start"), await server.person("ben", "watch,start"), await server.person("root", "admin")];
+  await start(server, ann);
+  await start(server, ann);
+  await start(server, ben);
+  const browser = await launch(t);
+  const signedIn = async (token) => {
+    const page = await openPage(browser, `${server.url}/`);
+    await page.getByLabel("Token").fill(token);
+    await page.getByLabel("Token").press("Enter");
+    await page.locator(".run-row a").first().waitFor();
+    return page;
+  };
+  const counted = async (page, runs) => {
+    await page.getByRole("link", { name: "Metrics", exact: true }).click();
+    await page.locator(".report-about").filter({ hasText: new RegExp(`^${runs} runs?,`) }).waitFor();
+  };
+  const page = await signedIn(root);
+  const owners = async () => (await page.locator(".run-owner").allTextContents()).sort().join();
+  await until("whose each is", async () => (await owners()) === "of ann,of ann,of ben");
+  await page.getByLabel("Pipeline, id or owner").fill("BE");
+  await until("those of one", async () => (await owners()) === "of ben");
+  await page.getByLabel("Pipeline, id or owner").fill("");
+  for (const width of [360, 1600]) {
+    await page.setViewportSize({ width, height: 900 });
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)) <= 0, `${width}`);
+    await screenshot(page, `runs-owners-${width}`);
+  }
+  await counted(page, 3);
+  const own = await signedIn(ann);
+  assert.equal(await own.locator(".run-row a").count(), 2);
+  assert.equal(await own.locator(".run-owner").count(), 0);
+  await counted(own, 2);
+  assert.deepEqual([page.problems, own.problems], [[], []]);
 });

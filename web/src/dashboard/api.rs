@@ -15,6 +15,9 @@ pub struct Execution {
     /// The pipeline's name.
     #[serde(default)]
     pub pipeline: Option<String>,
+    /// Whose it is; nobody's on a server without accounts.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// Where it stands.
     pub status: String,
     /// RFC 3339.

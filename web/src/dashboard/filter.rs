@@ -7,7 +7,7 @@ use crate::api::escaped;
 pub(super) struct Filter {
     /// One of [`GROUPS`]; any status where it is empty.
     pub(super) status: String,
-    /// What its pipeline's name or its id must hold.
+    /// What its pipeline's name, its id or its owner's name must hold.
     pub(super) text: String,
 }
 
@@ -57,7 +57,7 @@ impl Filter {
     }
 
     /// Whether one of the texts holds what is looked for, in capitals or not.
-    pub(super) fn finds(&self, texts: [&str; 2]) -> bool {
+    pub(super) fn finds(&self, texts: [&str; 3]) -> bool {
         let wanted = self.text.trim().to_lowercase();
         texts
             .into_iter()
@@ -114,14 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_found_by_its_name_or_its_id() {
+    fn a_run_is_found_by_its_name_its_id_or_whose_it_is() {
         let filter = Filter {
             text: " HeL".into(),
             ..Filter::default()
         };
-        assert!(filter.finds(["Hello", "e-1"]));
-        assert!(filter.finds(["", "shell"]));
-        assert!(!filter.finds(["Stream", "e-2"]));
-        assert!(Filter::default().finds(["", ""]));
+        assert!(filter.finds(["Hello", "e-1", ""]));
+        assert!(filter.finds(["", "shell", ""]));
+        assert!(filter.finds(["", "e-1", "Michelle"]));
+        assert!(!filter.finds(["Stream", "e-2", "ann"]));
+        assert!(Filter::default().finds(["", "", ""]));
     }
 }

@@ -10,6 +10,7 @@ use super::api::{self, Execution, Executions};
 use super::filter::{Filter, GROUPS};
 use super::poll::Poll;
 use super::router::run_address;
+use super::sign_in::OfEverybody;
 use crate::api::ApiError;
 use crate::clock;
 use crate::monitor::glyph::{Glyph, known_status};
@@ -51,7 +52,8 @@ pub fn Runs() -> AnyView {
             let runs = list.page.iter().flat_map(|page| &page.executions);
             let runs = runs.filter(|run| {
                 let name = run.pipeline.as_deref().unwrap_or_default();
-                list.filter.finds([name, &run.execution_id])
+                let owner = run.owner.as_deref().unwrap_or_default();
+                list.filter.finds([name, &run.execution_id, owner])
             });
             runs.map(|run| run.execution_id.clone()).collect::<Vec<_>>()
         })
@@ -76,6 +78,8 @@ pub fn Runs() -> AnyView {
         ask();
     };
     let filtered = Memo::new(move |_| list.with(|list| !list.filter.is_empty()));
+    let owners = use_context::<OfEverybody>();
+    let owners = Memo::new(move |_| owners.is_some_and(|everybody| everybody.0.get()));
     view! {
         <section class="runs" aria-labelledby="runs-title">
             <div class="runs-head">
@@ -104,8 +108,8 @@ pub fn Runs() -> AnyView {
                     <pre><code>"stepcast run FILE"</code></pre>
                 </div>
             </Show>
-            <ul class="run-list">
-                <For each=move || ids.get() key=String::clone let(id)><RunRow id list/></For>
+            <ul class="run-list" class:with-owners=move || owners.get()>
+                <For each=move || ids.get() key=String::clone let(id)><RunRow id list owners/></For>
             </ul>
             <Show when=move || more.get()>
                 <button type="button" on:click=show_more>"Show more"</button>
@@ -118,6 +122,15 @@ pub fn Runs() -> AnyView {
 /// The filter over the list. It is in the address, so that it can be shared, and comes back with it.
 #[component]
 fn Search(list: RwSignal<List>, on_change: Callback<()>) -> AnyView {
+    let owners = use_context::<OfEverybody>();
+    let looked_for = move || {
+        let owners = owners.is_some_and(|everybody| everybody.0.get());
+        if owners {
+            "Pipeline, id or owner"
+        } else {
+            "Pipeline or id"
+        }
+    };
     let filter = Memo::new(move |_| list.with(|list| list.filter.clone()));
     let take = move |filter: Filter| {
         let held = list.with_untracked(|list| list.filter.clone());
@@ -163,7 +176,7 @@ fn Search(list: RwSignal<List>, on_change: Callback<()>) -> AnyView {
                 {options.collect_view()}
             </select>
             <input
-                id="runs-search" type="search" aria-label="Pipeline or id" placeholder="Pipeline or id" autocomplete="off"
+                id="runs-search" type="search" aria-label=looked_for placeholder=looked_for autocomplete="off"
                 prop:value=move || filter.with(|filter| filter.text.clone())
                 on:input=move |event| write(&|filter| filter.text = event_target_value(&event))
             />
@@ -185,7 +198,7 @@ fn looked_through(list: &List) -> String {
 
 /// One run. The row stays while its content changes: focus is never lost to a poll.
 #[component]
-fn RunRow(id: String, list: RwSignal<List>) -> impl IntoView {
+fn RunRow(id: String, list: RwSignal<List>, owners: Memo<bool>) -> impl IntoView {
     let key = id.clone();
     let run = Memo::new(move |_| {
         list.with(|list| {
@@ -215,6 +228,13 @@ fn RunRow(id: String, list: RwSignal<List>) -> impl IntoView {
         })
     });
     let events = Memo::new(move |_| run.with(|run| run.as_ref().map_or(0, |run| run.last_seq)));
+    // one from before there were accounts is nobody's
+    let owner = move || {
+        let owner = run.with(|run| run.as_ref().and_then(|run| run.owner.clone()));
+        let nobody = owner.is_none();
+        let name = owner.unwrap_or_else(|| "nobody".to_owned());
+        owners.get().then(|| view! { <span class="run-owner" class:nobody=nobody><span class="sr-only">"of "</span>{name}</span> })
+    };
     let (href, shown) = (run_address(&id), id.clone());
     view! {
         <li class="run-row" data-testid="run-row" data-execution-id=shown data-status=status>
@@ -226,6 +246,7 @@ fn RunRow(id: String, list: RwSignal<List>) -> impl IntoView {
                     {move || words_of(status.get())}
                     {move || (status.get() == "running").then(|| format!(" {} %", percent.get()))}
                 </span>
+                {owner}
                 <span class="run-when">{move || times.get().0}</span>
                 <span class="run-took">{move || times.get().1}</span>
                 <span class="run-events">{move || words::counted(events.get(), "event")}</span>

@@ -18,7 +18,15 @@ struct Session {
     /// None where a link to a shared run is all that was shown.
     #[serde(default)]
     user: Option<String>,
+    /// What they may do.
+    #[serde(default)]
+    scopes: Vec<String>,
 }
+
+/// Whether everybody's runs are shown here, on a server with accounts: whose each is, is worth telling then. In the
+/// context of what is in [`SignedIn`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OfEverybody(pub(super) Memo<bool>);
 
 /// Shows what is in it to who may see it, and a form for a token to everybody else.
 #[component]
@@ -45,6 +53,9 @@ pub fn SignedIn(children: ChildrenFn) -> impl IntoView {
     on_cleanup(move || listener.remove());
     let state =
         Memo::new(move |_| session.with(|it| it.as_ref().map(|it| !it.accounts || it.signed_in)));
+    let everybody = |it: &Session| it.accounts && it.scopes.iter().any(|scope| scope == "admin");
+    let everybody = Memo::new(move |_| session.with(|it| it.as_ref().is_some_and(everybody)));
+    provide_context(OfEverybody(everybody));
     move || match state.get() {
         None => ().into_any(),
         Some(true) => children().into_any(),

@@ -114,11 +114,16 @@ pub(super) fn metrics_page() -> AnyView {
                 {choices(held)}
             </div>
             <p class="report-error" role="status" data-testid="metrics-error">
-                {move || error.get().map(|error| format!("Not up to date: {error}. Trying again."))}
+                {move || {
+                    // where there is nothing, that is told in its place
+                    let error = error.get().filter(|_| state.get() != State::Failed);
+                    error.map(|error| format!("Not up to date: {error}. Trying again."))
+                }}
             </p>
             <div class="report-main" class:stale=move || stale.get()>
                 {move || match state.get() {
                     State::Loading => skeleton(),
+                    State::Failed => failed(error),
                     State::Nothing => nothing(held),
                     State::Some => numbers(held),
                 }}
@@ -132,6 +137,8 @@ pub(super) fn metrics_page() -> AnyView {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Loading,
+    /// Nothing was ever told.
+    Failed,
     Nothing,
     Some,
 }
@@ -139,6 +146,7 @@ enum State {
 impl State {
     fn of(held: &Held) -> Self {
         match &held.answer {
+            None if held.error.is_some() => Self::Failed,
             None => Self::Loading,
             Some(answer) if answer.report.executions == 0 => Self::Nothing,
             Some(_) => Self::Some,
@@ -238,6 +246,17 @@ fn skeleton() -> AnyView {
     view! {
         <div class="report-lights skeleton" aria-label="Loading"></div>
         <div class="report-trends"><div class="trends">{boxes.collect_view()}</div></div>
+    }
+    .into_any()
+}
+
+fn failed(error: Memo<Option<String>>) -> AnyView {
+    view! {
+        <div class="blank" data-testid="metrics-failed" role="alert">
+            <h2>"There are no numbers to show"</h2>
+            <p>{move || error.get()}</p>
+            <p>"Trying again."</p>
+        </div>
     }
     .into_any()
 }
