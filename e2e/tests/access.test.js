@@ -4,11 +4,13 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createServer } from "node:http";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
 import { json, until } from "../support/api.js";
-import { byId, launch, openPage, screenshot } from "../support/browser.js";
+import { byId, ended, launch, openPage, screenshot } from "../support/browser.js";
 import { BINARY, startServer, temporaryFolder } from "../support/server.js";
 
 const LONG = {
@@ -17,9 +19,9 @@ const LONG = {
   flow: { start_at: "wait", paths: [] },
 };
 
-async function closedServer(t) {
-  const dataDir = await temporaryFolder(t);
-  const server = await startServer(t, { dataDir, more: ["--accounts"] });
+async function closedServer(t, { dataDir, more = ["--accounts"] } = {}) {
+  dataDir ??= await temporaryFolder(t);
+  const server = await startServer(t, { dataDir, more });
   const stepcast = async (...args) => {
     const { stdout } = await promisify(execFile)(BINARY, [...args, "--data-dir", dataDir]);
     return stdout.trim();
@@ -180,6 +182,35 @@ test("a person signs in, watches by cookie, and another site's page does not", a
 
   await byId(page, "sign-out").click();
   await page.getByLabel("Token").waitFor();
+  assert.deepEqual(page.problems, []);
+});
+
+test("a page renews its session before it ends, and its stream goes on without a gap", async (t) => {
+  const dataDir = await temporaryFolder(t);
+  const config = path.join(dataDir, "stepcast.toml");
+  await writeFile(config, "[access]\ntokens = true\nsession_seconds = 3\n");
+  const server = await closedServer(t, { dataDir, more: ["--config", config] });
+  const token = await server.person("ann", "watch,start,ingest");
+  const { execution_id: id } = await call(server, "/api/executions", token, { pipeline: "Elsewhere", mode: "external", lease_ms: 60_000 });
+  const page = await openPage(await launch(t), `${server.url}/#/runs/${id}`);
+  await page.getByLabel("Token").fill(token);
+  await page.getByLabel("Token").press("Enter");
+  const say = (event_type, data, step_id) => call(server, `/api/executions/${id}/events`, token, { event_type, step_id, data });
+  await say("pipeline_start", { pipeline: { name: "Elsewhere" }, input: {} });
+  await byId(page, "run-status").filter({ hasText: /running/i }).waitFor();
+  // three times as long as the session that was begun
+  const renewed = [];
+  page.on("response", (response) => response.request().method() === "PUT" && renewed.push(response.status()));
+  const until = Date.now() + 9_000;
+  for (let n = 0; Date.now() < until; n += 1) {
+    await say("step_progress", { kind: "log", level: "info", message: `${n}` }, "talk");
+    await page.waitForTimeout(100);
+  }
+  await say("pipeline_complete", { output: {} });
+  await ended(page);
+  assert.match(await byId(page, "ending").textContent(), /Nothing is missing/);
+  assert.equal(await page.getByLabel("Token").count(), 0);
+  assert.ok(renewed.length >= 3 && renewed.every((status) => status === 200), renewed.join());
   assert.deepEqual(page.problems, []);
 });
 

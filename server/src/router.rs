@@ -122,6 +122,7 @@ fn all() -> Routes {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 
 /// The server itself, who calls it, and what it can start.
@@ -137,9 +138,15 @@ fn server(routes: Routes) -> Routes {
         .at("/api/spec/{document}", [(GET, Nothing)], get(spec::send))
         .at(
             "/api/session",
-            [(GET, Nothing), (POST, Nothing), (DELETE, Nothing)],
+            [
+                (GET, Nothing),
+                (POST, Nothing),
+                (PUT, Name),
+                (DELETE, Nothing),
+            ],
             get(api::session::show)
                 .post(api::session::begin)
+                .put(api::session::renew)
                 .delete(api::session::end),
         )
         .at("/api/tickets", [(POST, Name)], post(api::tickets::draw))

@@ -63,7 +63,7 @@ impl Register {
             let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             match version {
                 0 => connection.execute_batch(SCHEMA)?,
-                1 => upgrade(&mut connection)?,
+                1 | 2 => upgrade(&mut connection)?,
                 _ => {}
             }
             let notes = Connection::open(&path)?;
@@ -122,14 +122,19 @@ impl Register {
     }
 }
 
-/// From the first version, in which nobody noted from where something was done.
+/// From the first version, in which nobody noted from where something was done, and from the second, in which a session
+/// had an end and no beginning.
 fn upgrade(connection: &mut Connection) -> rusqlite::Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     // another process may have been first
     if version == 1 {
-        change
-            .execute_batch("ALTER TABLE audit ADD COLUMN address TEXT; PRAGMA user_version = 2;")?;
+        change.execute_batch("ALTER TABLE audit ADD COLUMN address TEXT;")?;
+    }
+    if version < VERSION {
+        change.execute_batch(
+            "ALTER TABLE sessions ADD COLUMN begun_at INTEGER; PRAGMA user_version = 3;",
+        )?;
     }
     change.commit()
 }
@@ -170,7 +175,7 @@ const FILE: &str = "access.db";
 const BUSY: Duration = Duration::from_secs(5);
 
 /// What this version writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
 BEGIN IMMEDIATE;
@@ -191,7 +196,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     user TEXT NOT NULL,
     scopes TEXT NOT NULL,
     token INTEGER REFERENCES tokens (id),
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    begun_at INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS shares (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -216,7 +222,7 @@ CREATE TABLE IF NOT EXISTS audit (
     detail TEXT,
     address TEXT
 ) STRICT;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
 ";
 
@@ -232,7 +238,10 @@ mod tests {
         let other = Register::open(directory.path()).unwrap();
         assert!(!one.is_valid(Credential::Token(1)).unwrap());
         assert!(other.is_valid(Credential::Jwt).unwrap());
-        other.lock().pragma_update(None, "user_version", 3).unwrap();
+        other
+            .lock()
+            .pragma_update(None, "user_version", VERSION + 1)
+            .unwrap();
         assert!(matches!(
             Register::open(directory.path()),
             Err(RegisterError::Later(_))
@@ -252,6 +261,7 @@ mod tests {
         let old = Connection::open(directory.path().join(FILE)).unwrap();
         old.execute_batch(
             "ALTER TABLE audit DROP COLUMN address;
+             ALTER TABLE sessions DROP COLUMN begun_at;
              INSERT INTO audit (at, action, status) VALUES (1, 'open', 200);
              PRAGMA user_version = 1;",
         )

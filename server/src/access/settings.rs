@@ -18,6 +18,8 @@ pub struct AccessSettings {
     pub jwt: Option<JwtSettings>,
     /// A browser is signed in for so long, in seconds, or until its token expires where that is sooner.
     pub session_seconds: u64,
+    /// A session that its page keeps renewing ends so long after it began, in seconds.
+    pub longest_session_seconds: u64,
     /// Whether cookies go over TLS only; where nothing is said, unless the server listens on loopback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_cookies: Option<bool>,
@@ -31,6 +33,7 @@ impl Default for AccessSettings {
             tokens: false,
             jwt: None,
             session_seconds: 12 * 3_600,
+            longest_session_seconds: 7 * 24 * 3_600,
             secure_cookies: None,
             audit_entries: 100_000,
         }

@@ -103,6 +103,40 @@ async fn sign_in(closed: &Arc<Closed>, source: Source, token: &str) -> Result<Re
     Ok(response)
 }
 
+/// `PUT /api/session`: the session of the cookie goes on, for as long as one that begins now, within what its token and
+/// the settings allow.
+pub(crate) async fn renew(
+    State(executions): State<Executions>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let closed = accounts(&executions)?;
+    let (parts, _) = request.into_parts();
+    let (Some(known), Proof::Cookies(Some(secret), _)) = (caller.known(), Proof::of(&parts)) else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, NO_SESSION));
+    };
+    let Credential::Session(number) = known.credential else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, NO_SESSION));
+    };
+    let settings = &closed.settings;
+    let millis = |seconds: u64| seconds.saturating_mul(1_000);
+    let now = unix_millis();
+    let wanted = now.saturating_add(millis(settings.session_seconds));
+    let longest = millis(settings.longest_session_seconds);
+    let until = closed.register.renew_session(number, wanted, longest)?;
+    let until = until.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, NO_SESSION))?;
+    let age = Duration::from_millis(until.saturating_sub(now));
+    let secure = closed.secures_cookies(caller.source);
+    let cookie = set_cookie(secure, SESSION_COOKIE, secret, age);
+    let known = Known {
+        expires: Some(until),
+        ..known.clone()
+    };
+    let mut response = Json(described(&known)).into_response();
+    add_cookie(response.headers_mut(), &cookie);
+    Ok(response)
+}
+
 /// `DELETE /api/session`: the cookies are void, and the streams that were opened with them end.
 pub(crate) async fn end(
     State(executions): State<Executions>,
@@ -167,3 +201,5 @@ fn add_cookie(headers: &mut HeaderMap, cookie: &str) {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
+
+const NO_SESSION: &str = "There is no session to renew: POST /api/session begins one.";

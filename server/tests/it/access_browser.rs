@@ -124,6 +124,55 @@ async fn a_cookie_signs_in_and_is_void_after_signing_out() {
 }
 
 #[tokio::test]
+async fn a_session_is_renewed_by_its_own_page_and_by_nothing_else() {
+    let server = closed().await;
+    let alice = token(&server, "alice", ALL);
+    start(&server, "run", &alice).await;
+    let pair = signed_in(&server, &alice).await;
+    let origin = format!("http://{}", server.address);
+    let renew = |with: &[(&'static str, &str)]| {
+        let request = server.client.put(server.url("/api/session"));
+        let headers = with.iter();
+        headers.fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        })
+    };
+    let own = [("cookie", pair.as_str()), ("origin", origin.as_str())];
+    let response = soon(renew(&own).send()).await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    let (again, line) = cookie(&response, "stepcast_session");
+    assert_eq!(again, pair, "the same session");
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let body: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(
+        (&body["user"], &body["signed_in"]),
+        (&json!("alice"), &json!(true))
+    );
+    let bearer = format!("Bearer {alice}");
+    let port = "http://127.0.0.1:1".to_owned();
+    for (with, status) in [
+        (
+            &[("cookie", pair.as_str()), ("origin", port.as_str())][..],
+            401,
+        ),
+        (&[("authorization", bearer.as_str())][..], 400),
+        (
+            &[("cookie", "stepcast_session=stepcast_session_1")][..],
+            401,
+        ),
+        (&[][..], 401),
+    ] {
+        let (told, body) = said(renew(with)).await;
+        assert_eq!(told, status, "{with:?}: {body}");
+    }
+    register(&server).revoke_token("alice").unwrap();
+    assert_eq!(said(renew(&own)).await.0, 401);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_session_ends_with_the_token_that_began_it() {
     let server = closed().await;
     let alice = token(&server, "alice", ALL);

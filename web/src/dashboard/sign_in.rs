@@ -1,11 +1,15 @@
 //! Signing in, on a server with accounts: a token is given once, and a cookie that no script reads takes its place.
 
+use std::time::Duration;
+
 use gloo_net::http::Request;
 use leptos::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
+use stepcast_core::time::Timestamp;
 
 use crate::api::{ApiError, accept, read};
+use crate::clock::{self, Timer};
 
 /// Who the server takes this browser for.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -21,6 +25,18 @@ struct Session {
     /// What they may do.
     #[serde(default)]
     scopes: Vec<String>,
+    /// RFC 3339; none where it does not expire.
+    #[serde(default)]
+    expires_at: Option<String>,
+}
+
+impl Session {
+    /// How long it is still good, in milliseconds; none where nobody has signed in.
+    fn left(&self, now: u64) -> Option<u64> {
+        self.user.as_ref()?;
+        let until = Timestamp::from(self.expires_at.clone()?).unix_millis()?;
+        Some(until.saturating_sub(now))
+    }
 }
 
 /// Whether everybody's runs are shown here, on a server with accounts: whose each is, is worth telling then. In the
@@ -53,6 +69,7 @@ pub fn SignedIn(children: ChildrenFn) -> impl IntoView {
     on_cleanup(move || listener.remove());
     let state =
         Memo::new(move |_| session.with(|it| it.as_ref().map(|it| !it.accounts || it.signed_in)));
+    keep(session);
     let everybody = |it: &Session| it.accounts && it.scopes.iter().any(|scope| scope == "admin");
     let everybody = Memo::new(move |_| session.with(|it| it.as_ref().is_some_and(everybody)));
     provide_context(OfEverybody(everybody));
@@ -61,6 +78,30 @@ pub fn SignedIn(children: ChildrenFn) -> impl IntoView {
         Some(true) => children().into_any(),
         Some(false) => view! { <Form on_done=Callback::new(move |()| ask())/> }.into_any(),
     }
+}
+
+/// Renews the session whenever half of what is left of it is over, so that nobody is sent away from an open page. One that
+/// is not to be renewed any more comes to its end.
+fn keep(session: RwSignal<Option<Session>>) {
+    let timer = StoredValue::new_local(None::<Timer>);
+    let renew = move || {
+        leptos::task::spawn_local(async move {
+            let renewed = renew().await;
+            let held = session.try_get_untracked().flatten();
+            match renewed {
+                // its end is where it was: there is no more to be had
+                Ok(renewed) if held.is_none_or(|held| held.expires_at == renewed.expires_at) => {}
+                Ok(renewed) => drop(session.try_set(Some(renewed))),
+                Err(ApiError::Refused(_)) => {}
+                Err(_) => drop(session.try_update(|_| ())),
+            }
+        });
+    };
+    Effect::new(move |_| {
+        let left = session.with(|it| it.as_ref()?.left(clock::unix_millis()));
+        let half = left.map(|left| Duration::from_millis(left / 2).max(SOONEST));
+        timer.set_value(half.map(|half| Timer::after(half, renew)));
+    });
 }
 
 /// Who is signed in, and the way out.
@@ -135,6 +176,11 @@ async fn ask() -> Result<Session, ApiError> {
     read(Request::get(SESSION).send().await).await
 }
 
+/// Has the session go on.
+async fn renew() -> Result<Session, ApiError> {
+    read(Request::put(SESSION).send().await).await
+}
+
 /// Shows a token, for a cookie.
 async fn show(token: &str) -> Result<Session, ApiError> {
     let request = Request::post(SESSION)
@@ -170,6 +216,8 @@ fn parse_shared(hash: &str) -> Option<(&str, &str)> {
 }
 
 const SESSION: &str = "/api/session";
+/// How soon a session is renewed, or tried again, at the soonest.
+const SOONEST: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
