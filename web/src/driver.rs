@@ -71,6 +71,11 @@ impl Driver {
         self.0.client.borrow().state()
     }
 
+    /// When the server last said anything.
+    pub fn heard_at(&self) -> Option<Time> {
+        self.0.client.borrow().heard_at()
+    }
+
     /// Where the next connection begins.
     pub fn cursor(&self) -> Position {
         self.0.client.borrow().cursor()

@@ -18,7 +18,7 @@ pub struct Feed {
     store: Store,
     server: RefCell<Server>,
     id: ExecutionId,
-    driver: Driver,
+    driver: Rc<Driver>,
     _beat: Rc<Beat>,
 }
 
@@ -40,8 +40,10 @@ impl Feed {
             pending.schedule(store);
         });
         driver.show(token.clone());
+        let driver = Rc::new(driver);
         let beat = Rc::new(Beat {
             store,
+            driver: Rc::downgrade(&driver),
             timer: RefCell::default(),
         });
         beat.tick();
@@ -138,10 +140,11 @@ impl Pending {
     }
 }
 
-/// Moves the store's clocks every second.
+/// Moves the store's clocks every second, and tells it when the server last said anything.
 #[derive(Debug)]
 struct Beat {
     store: Store,
+    driver: Weak<Driver>,
     timer: RefCell<Option<Timer>>,
 }
 
@@ -151,6 +154,8 @@ impl Beat {
             monotonic: clock::now(),
             unix_ms: clock::unix_millis(),
         });
+        let heard = self.driver.upgrade().and_then(|driver| driver.heard_at());
+        self.store.set_heard(heard);
         let weak = Rc::downgrade(self);
         let timer = Timer::after(Duration::from_secs(1), move || {
             if let Some(beat) = Weak::upgrade(&weak) {

@@ -58,6 +58,7 @@ pub struct Store {
     counted: Trigger,
     connection: RwSignal<State>,
     now: RwSignal<Now>,
+    heard: RwSignal<Option<Time>>,
     targets: RwSignal<Option<Targets>>,
     filter: RwSignal<Filter>,
     replies: RwSignal<BTreeMap<String, Reply>>,
@@ -81,6 +82,7 @@ impl Store {
             counted: Trigger::new(),
             connection: RwSignal::new(State::Idle),
             now: RwSignal::new(Now::default()),
+            heard: RwSignal::new(None),
             targets: RwSignal::default(),
             filter: RwSignal::default(),
             replies: RwSignal::default(),
@@ -126,6 +128,17 @@ impl Store {
     pub fn set_now(self, now: Now) {
         // none where the component is gone
         let _unset = self.now.try_set(now);
+    }
+
+    /// Sets when the server last said anything, by the monotonic clock.
+    pub fn set_heard(self, heard: Option<Time>) {
+        // none where the component is gone
+        let _unset = self.heard.try_set(heard);
+    }
+
+    /// When the server last said anything, a heartbeat at least, as far as the last second shows; tracked.
+    pub fn heard(self) -> Option<Time> {
+        self.heard.get()
     }
 
     /// The connection's state; tracked.

@@ -29,6 +29,8 @@ pub struct Client {
     pub(super) counters: Counters,
     /// The server's, once it has said.
     pub(super) heartbeat: Duration,
+    /// When any connection last said anything.
+    heard_at: Option<Time>,
     /// What the server asks to be added to every delay.
     pub(super) retry: Duration,
     /// The last event there was when the connection opened.
@@ -58,6 +60,7 @@ impl Client {
             backoff: Backoff::new(config.backoff_base, config.backoff_cap, config.seed),
             counters: Counters::default(),
             heartbeat: config.heartbeat,
+            heard_at: None,
             retry: Duration::ZERO,
             until: 0,
             suspect: None,
@@ -130,6 +133,11 @@ impl Client {
     /// The connection, in words.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// When the server last said anything, a heartbeat at least, on whichever connection; none where it never has.
+    pub fn heard_at(&self) -> Option<Time> {
+        self.heard_at
     }
 
     /// Where the next connection begins. A shell may keep it, and give it to another machine later.
@@ -331,6 +339,7 @@ impl Client {
 
     /// The connection has spoken: it lives.
     pub(super) fn heard_something(&mut self, now: Time) {
+        self.heard_at = Some(now);
         self.timers.stop(Timer::FirstByte);
         self.timers.stop(Timer::Probe);
         self.timers.set(Timer::Stale, now + self.stale_after());

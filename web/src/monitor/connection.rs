@@ -31,6 +31,11 @@ pub fn Connection(
         };
         words::connection(state, now, seq)
     });
+    let age = Memo::new(move |_| {
+        let state = store.connection();
+        let heard = store.heard()?;
+        words::last_word(state, store.now().monotonic.since(heard))
+    });
     let retry = Memo::new(move |_| {
         let state = store.connection();
         if matches!(state, State::Waiting { .. }) {
@@ -46,6 +51,7 @@ pub fn Connection(
             <span class="connection-mark" aria-hidden="true"></span>
             <span class="connection-words">{move || said.get().0}</span>
             <span class="connection-more">{move || said.get().1}</span>
+            <span class="connection-age" data-testid="connection-age">{move || age.get()}</span>
             {move || {
                 retry.get().map(|words| {
                     view! {

@@ -170,6 +170,27 @@ pub fn connection(state: State, now: Time, last_seq: Seq) -> (String, String) {
     }
 }
 
+/// How old the server's last word is, a heartbeat at least; none where no other is to come.
+pub fn last_word(state: State, age: Duration) -> Option<String> {
+    let comes = matches!(
+        state,
+        State::Connecting { .. }
+            | State::CatchingUp { .. }
+            | State::Live { .. }
+            | State::Waiting { .. }
+            | State::Offline
+    );
+    if !comes {
+        return None;
+    }
+    let ms = age.as_secs_f64() * 1000.0;
+    Some(if ms < 2_000.0 {
+        "last word just now".to_owned()
+    } else {
+        format!("last word {} ago", elapsed(ms))
+    })
+}
+
 /// A word for styles and tests: `live`, `waiting`, …
 pub const fn connection_kind(state: State) -> &'static str {
     match state {
@@ -274,6 +295,22 @@ mod tests {
         assert_eq!(time_of_day(&Timestamp::from("soon".to_owned())), "soon");
         assert_eq!(ago(0), "just now");
         assert_eq!(ago(240_000), "4 min ago");
+    }
+
+    #[test]
+    fn a_last_word_has_an_age_as_long_as_another_is_to_come() {
+        let transport = Transport::WebSocket;
+        let said = |state, ms| last_word(state, Duration::from_millis(ms));
+        let live = State::Live { transport };
+        assert_eq!(said(live, 1_900).unwrap(), "last word just now");
+        assert_eq!(said(live, 14_200).unwrap(), "last word 14 s ago");
+        assert_eq!(
+            said(State::Offline, 125_000).unwrap(),
+            "last word 2 min 05 s ago"
+        );
+        let reason = EndReason::Complete;
+        assert_eq!(said(State::Ended { reason }, 0), None);
+        assert_eq!(said(State::Refused { status: 404 }, 0), None);
     }
 
     #[test]

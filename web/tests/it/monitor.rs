@@ -229,6 +229,22 @@ fn the_connection_says_when_it_comes_back() {
 }
 
 #[test]
+fn the_connection_says_how_old_its_last_word_is() {
+    let transport = Transport::WebSocket;
+    let told = |heard: Option<Time>| {
+        let live = Notice::State(State::Live { transport });
+        page_of([live], Time::from_millis(20_000), |store| {
+            store.set_heard(heard)
+        })
+    };
+    has(
+        &told(Some(Time::from_millis(8_000))),
+        &["last word 12 s ago"],
+    );
+    lacks(&told(None), &["last word"]);
+}
+
+#[test]
 fn a_stream_that_stops_before_the_end_does_not_pretend() {
     let begun = || event(1, "pipeline_start", None, &json!({}));
     let html = page(
