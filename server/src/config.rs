@@ -17,6 +17,7 @@ use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
 use crate::redaction::{Redaction, RedactionSettings};
+use crate::slo::{self, AlertSettings, SloSettings, Webhook};
 use crate::socket::tls::TlsSettings;
 use crate::step::{PythonSettings, StepSettings};
 
@@ -110,6 +111,10 @@ pub struct Config {
     pub artifacts: ArtifactSettings,
     /// When metrics are well, and how often they are looked after.
     pub metrics: MetricsSettings,
+    /// What is to hold of the server.
+    pub slo: Vec<SloSettings>,
+    /// Who is told when it does not.
+    pub alerts: AlertSettings,
     /// Who may come in.
     pub access: AccessSettings,
     /// What pipelines may do that users have posted.
@@ -167,6 +172,8 @@ impl Default for Config {
             llm: LlmSettings::default(),
             artifacts: ArtifactSettings::default(),
             metrics: MetricsSettings::default(),
+            slo: Vec::new(),
+            alerts: AlertSettings::default(),
             access: AccessSettings::default(),
             python: PythonSettings::default(),
             edge: EdgeSettings::default(),
@@ -215,7 +222,7 @@ impl Config {
             .try_deserialize::<serde_json::Map<String, serde_json::Value>>()?
             .into_iter()
             // a table stands in the file only: `STEPCAST_PYTHON` may be somebody's path of an interpreter
-            .filter(|(_, value)| !value.is_object())
+            .filter(|(key, value)| !value.is_object() && key != "slo")
             .map(|(key, _)| key)
             .collect();
         // Only names of settings are taken: other programs' variables may share the prefix.
@@ -303,6 +310,23 @@ impl Config {
             .map_err(|(key, message)| ConfigError::Value { key, message })
     }
 
+    /// Where alerts are posted; none where the settings name nothing.
+    ///
+    /// # Errors
+    /// Where that cannot be used.
+    pub(crate) fn webhook(
+        &self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Option<Webhook>, ConfigError> {
+        let mut variables = variables;
+        let variable = |name: &str| {
+            let found = variables.find(|(it, _)| it.to_str() == Some(name))?;
+            found.1.into_string().ok()
+        };
+        Webhook::new(&self.alerts, variable)
+            .map_err(|(key, message)| ConfigError::Value { key, message })
+    }
+
     /// Whether every value is in its range.
     ///
     /// # Errors
@@ -321,6 +345,9 @@ impl Config {
             return value("listen", OPEN);
         }
         if let Err((key, message)) = self.redaction.check() {
+            return value(&key, &message);
+        }
+        if let Err((key, message)) = slo::check(&self.slo).and_then(|()| self.alerts.check()) {
             return value(&key, &message);
         }
         if let Err((key, message)) = self.graphql.check() {

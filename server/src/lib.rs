@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod redaction;
 mod router;
+pub mod slo;
 mod socket;
 pub mod spec;
 pub mod step;
@@ -94,6 +95,7 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
     let access = Access::open(&config)?;
     // said now rather than when somebody listens already
     Certificate::load(&config.tls)?;
+    let webhook = config.webhook(std::env::vars_os())?;
     let store: Arc<dyn Store> = match config.store {
         StoreKind::Memory => Arc::new(MemoryStore::new()),
         StoreKind::Sqlite => Arc::new(SqliteStore::open_with(&config.data_dir, config.sqlite())?),
@@ -106,7 +108,9 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
         Some(_) => registry,
         None => registry.with_providers(config.providers(std::env::vars_os())?),
     };
-    Ok(Executions::recover_with(log, registry, config, access).await?)
+    let executions = Executions::recover_with(log, registry, config, access).await?;
+    executions.watch_objectives(webhook);
+    Ok(executions)
 }
 
 /// Serves until `shutdown` is ready. Clients are then told to come back, runs are abandoned (they end as

@@ -156,6 +156,12 @@ fn server(routes: Routes) -> Routes {
             [(GET, May(Measure))],
             get(api::metrics::report),
         )
+        .at("/api/slos", [(GET, May(Observe))], get(api::slos::list))
+        .at(
+            "/api/slos/alerts",
+            [(GET, May(Observe))],
+            get(api::slos::alerts),
+        )
         .at(
             "/api/metrics/definitions",
             [(GET, Name)],

@@ -20,5 +20,6 @@ pub(crate) mod prometheus;
 pub(crate) mod range;
 pub(crate) mod session;
 pub(crate) mod shares;
+pub(crate) mod slos;
 pub(crate) mod tickets;
 pub(crate) mod waits;

@@ -49,6 +49,7 @@ use crate::error::Problem;
 use crate::log::{ExecutionRow, ListQuery, Log, StoreError, Window};
 use crate::metrics::{self, Meter, Report, Wanted};
 use crate::pipeline::{self, Desk, RunResult, Slot};
+use crate::slo::{self, Slos};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
 use crate::telemetry::Delivery;
@@ -82,6 +83,7 @@ struct Inner {
     fans: Fans,
     /// What leaves, counted.
     delivery: Arc<Delivery>,
+    slos: Slos,
     /// One for each run that may be under way, blocking ones too.
     slots: Arc<Semaphore>,
     /// Set when the process stops: runs are abandoned, and the next start goes on with them or ends them.
@@ -140,6 +142,7 @@ impl Executions {
         let artifacts = shelf(&log, &config).await?;
         let delivery = Arc::new(Delivery::new(config.metrics.delivery));
         let heartbeat = Duration::from_millis(config.heartbeat_ms);
+        let slos = Slos::of(&config);
         let inner = Inner {
             log,
             artifacts,
@@ -156,6 +159,7 @@ impl Executions {
                 delivery.clone(),
             ),
             delivery,
+            slos,
             config,
             access,
             metrics: MetricsSubscriber::default(),
@@ -231,6 +235,17 @@ impl Executions {
     /// What leaves, counted.
     pub(crate) fn delivery(&self) -> &Arc<Delivery> {
         &self.0.delivery
+    }
+
+    /// The objectives, and how they stand.
+    pub(crate) fn slos(&self) -> &Slos {
+        &self.0.slos
+    }
+
+    /// Looks after the objectives until the server stops; `webhook` is told of their alerts.
+    pub(crate) fn watch_objectives(&self, webhook: Option<slo::Webhook>) {
+        let keeping = slo::keep(self.clone(), webhook);
+        self.0.tasks.spawn(keeping);
     }
 
     /// What is counted of each execution.

@@ -14,7 +14,7 @@ mod file;
 mod http;
 mod human;
 mod llm;
-mod outside;
+pub(crate) mod outside;
 mod policy;
 mod python;
 mod question;

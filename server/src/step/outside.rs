@@ -10,7 +10,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{ClientBuilder, Url};
 
 /// A client that connects to public addresses only.
-pub(super) fn outside_only(builder: ClientBuilder) -> ClientBuilder {
+pub(crate) fn outside_only(builder: ClientBuilder) -> ClientBuilder {
     builder
         // a proxy would look names up itself
         .no_proxy()
@@ -22,7 +22,7 @@ pub(super) fn outside_only(builder: ClientBuilder) -> ClientBuilder {
 ///
 /// # Errors
 /// What to tell the pipeline's author.
-pub(super) fn check(url: &Url) -> Result<(), String> {
+pub(crate) fn check(url: &Url) -> Result<(), String> {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {

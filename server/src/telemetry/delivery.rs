@@ -142,6 +142,24 @@ impl Delivery {
         &self.readers
     }
 
+    /// Of the deliveries that were measured, those that took no longer than this bound; and how many there are.
+    pub(crate) fn within(&self, micros: u64) -> (u64, u64) {
+        self.lanes.iter().fold((0, 0), |(good, total), counts| {
+            let times = counts.latency.times();
+            (good + times.within(micros), total + times.count())
+        })
+    }
+
+    /// Readers that came back and miss nothing, and all that came back.
+    pub(crate) fn resumes_exact(&self) -> (u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.lanes.iter().fold((0, 0), |(exact, all), counts| {
+            let (good, bad) = (&counts.resumed_exactly, &counts.resumed_otherwise);
+            let good = read(good);
+            (exact + good, all + good + read(bad))
+        })
+    }
+
     /// The counters of a way that anybody has taken.
     pub(super) fn used(&self) -> impl Iterator<Item = (Lane, &LaneCounts)> {
         Lane::all()

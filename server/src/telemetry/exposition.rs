@@ -313,7 +313,8 @@ impl Collector for Exposition {
         self.deliveries(&mut page)?;
         self.connections(&mut page)?;
         self.log(&mut page)?;
-        self.executions(&mut page)
+        self.executions(&mut page)?;
+        super::objectives::write(&mut page, &self.0.slos().reports())
     }
 }
 

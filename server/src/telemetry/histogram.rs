@@ -45,6 +45,13 @@ impl Histogram {
 }
 
 impl Times {
+    /// How many took no longer than this bound.
+    pub(crate) fn within(&self, micros: u64) -> u64 {
+        let buckets = BOUNDS.iter().zip(&self.counts);
+        let within = buckets.take_while(|(bound, _)| **bound <= micros);
+        within.map(|(_, count)| count).sum()
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> u64 {
         self.counts.iter().sum()

@@ -54,6 +54,19 @@ impl LogNumbers {
         }
     }
 
+    /// Executions that ended complete, and all that ended but for those that somebody cancelled.
+    pub(crate) fn completed(&self) -> (u64, u64) {
+        let counts = ENDS.iter().zip(&self.ended);
+        counts.fold((0, 0), |(complete, all), (reason, count)| {
+            let count = count.load(Ordering::Relaxed);
+            let is = |it: EndReason| u64::from(*reason == it) * count;
+            (
+                complete + is(EndReason::Complete),
+                all + count - is(EndReason::Cancelled),
+            )
+        })
+    }
+
     /// A transaction of so many events was committed.
     pub(crate) fn committed(&self, took: Duration, events: usize) {
         self.commit_time.observe(took, 1);

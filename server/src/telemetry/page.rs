@@ -72,6 +72,16 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// Shares.
+    pub(super) fn ratio<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (Labels<'l>, f64)>,
+    ) -> fmt::Result {
+        self.gauge(name, help, Some(Unit::Other("ratio".to_owned())), series)
+    }
+
     /// How long things took.
     pub(super) fn times<'l>(
         &mut self,

@@ -36,6 +36,7 @@ fn every_setting_stands_in_the_table_with_its_default() {
             "tls",
             "redaction",
             "limits",
+            "alerts",
         ]
         .contains(&key.as_str())
     });

@@ -98,6 +98,7 @@ mod replay;
 mod resume;
 mod retention;
 mod scrape;
+mod slo;
 mod spec_events;
 mod step_command;
 mod step_file;
