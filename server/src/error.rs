@@ -11,7 +11,7 @@ use crate::context::EmitError;
 use crate::log::StoreError;
 
 /// One thing that is wrong in a document, with its place.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Flaw {
     /// A JSON path: `$.flow.paths[2].condition.type`.
     pub path: String,
@@ -23,7 +23,7 @@ pub struct Flaw {
 }
 
 /// A problem document.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: String,
@@ -37,7 +37,7 @@ pub struct Problem {
 }
 
 /// What few problems have: apart, so that a result that can fail stays small.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 struct More {
     #[serde(flatten)]
     members: Map<String, Value>,

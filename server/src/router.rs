@@ -54,6 +54,16 @@ pub fn routes() -> Vec<Route> {
 pub(crate) struct Rules(HashMap<&'static str, Vec<(Method, Ask)>>);
 
 impl Rules {
+    /// The methods of a route, as `Allow` names them.
+    pub(crate) fn methods(&self, path: &str) -> Option<String> {
+        let methods = self.0.get(path)?.iter();
+        let names = methods.flat_map(|(method, _)| match *method {
+            Method::GET => vec!["GET", "HEAD"],
+            ref other => vec![other.as_str()],
+        });
+        Some(names.collect::<Vec<_>>().join(","))
+    }
+
     pub(crate) fn ask(&self, path: &str, method: &Method) -> Option<Ask> {
         let methods = self.0.get(path)?;
         let method = gate::asked(method);
@@ -136,6 +146,8 @@ fn server(routes: Routes) -> Routes {
         )
         .at("/readyz", [(GET, Nothing)], get(api::health::ready))
         .at("/api/spec/{document}", [(GET, Nothing)], get(spec::send))
+        .at("/api/docs", [(GET, Nothing)], get(spec::page::index))
+        .at("/api/docs/{file}", [(GET, Nothing)], get(spec::page::file))
         .at(
             "/api/session",
             [

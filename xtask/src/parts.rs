@@ -282,6 +282,7 @@ fn e2e(tally: &mut Tally) -> Result<()> {
         &[
             ("STEPCAST_PYTHON", tools::python()?),
             ("STEPCAST_IA_PYTHON", tools::ia_modules()?),
+            ("STEPCAST_SCHEMATHESIS_PYTHON", tools::schemathesis()?),
             ("STEPCAST_CHROME", tools::chrome()?),
             ("STEPCAST_NGINX", nginx),
             ("STEPCAST_CADDY", caddy),

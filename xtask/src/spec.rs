@@ -24,4 +24,8 @@ pub(crate) fn write() -> Result<()> {
 }
 
 /// What `stepcast spec` calls each document, and its file.
-const DOCUMENTS: [(&str, &str); 1] = [("events", "events.schema.json")];
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("events", "events.schema.json"),
+    ("openapi", "openapi.json"),
+    ("asyncapi", "asyncapi.json"),
+];

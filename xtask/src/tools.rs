@@ -25,6 +25,7 @@ pub(crate) fn install() -> Result<()> {
     e2e_packages()?;
     python()?;
     ia_modules()?;
+    schemathesis()?;
     println!("browser: {}", chrome()?.display());
     let (nginx, caddy) = proxies()?;
     println!("proxies: {}, {}", nginx.display(), caddy.display());
@@ -135,6 +136,11 @@ pub(crate) fn python() -> Result<PathBuf> {
 /// A Python with the package `ia-modules`, which wants older versions of what the clients want.
 pub(crate) fn ia_modules() -> Result<PathBuf> {
     python_with("ia-modules", "e2e/ia-modules/requirements.txt")
+}
+
+/// A Python with schemathesis, which wants other versions of what the clients want.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    python_with("schemathesis", "e2e/spec/requirements.txt")
 }
 
 /// A virtual environment of this name with these packages.

@@ -14,6 +14,7 @@ pub struct Distribution(Option<Box<DDSketch>>);
 
 /// A distribution in a few numbers, all in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quantiles {
     /// How many there were.
     pub count: u64,

@@ -7,6 +7,7 @@ use super::distribution::Quantiles;
 
 /// [`Counts`] in numbers only, as the API tells them. They do not merge any more.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Numbers {
     /// See [`Counts::runs`].

@@ -14,7 +14,7 @@ use schemars::{SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 pub use self::event::event_name;
-pub use self::tidy::tidy;
+pub use self::tidy::{in_plain_words, tidy};
 use crate::control::ControlFrame;
 use crate::event::StreamEvent;
 use crate::wire::frame::ClientFrame;
@@ -26,6 +26,17 @@ pub const DEFINITIONS: &str = "/$defs";
 /// A generator of schemas that refer to each other under `definitions`, such as `/$defs`.
 pub fn generator(definitions: &'static str) -> SchemaGenerator {
     SchemaSettings::draft2020_12()
+        .with(|settings| {
+            settings.definitions_path = definitions.into();
+            settings.meta_schema = None;
+        })
+        .into_generator()
+}
+
+/// As [`generator`], of what is written: what a type always writes is required.
+pub fn writing_generator(definitions: &'static str) -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .for_serialize()
         .with(|settings| {
             settings.definitions_path = definitions.into();
             settings.meta_schema = None;

@@ -1,9 +1,15 @@
 //! Says of a schema what is true of what travels, and in words without marks of Rust.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What may be left out is left out, and never null; and descriptions name no paths of Rust.
 pub fn tidy(schema: &mut Value) {
+    in_plain_words(schema);
+    without_null(schema);
+}
+
+/// Descriptions name no paths of Rust, and what may be anything is `{}`.
+pub fn in_plain_words(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(text)) = members.get_mut("description") {
@@ -12,6 +18,25 @@ pub fn tidy(schema: &mut Value) {
                     .replace("`]", "`")
                     .replace('\n', " ");
             }
+            // the same, in the form that every reader of schemas knows
+            if let Some(items @ Value::Bool(true)) = members.get_mut("items") {
+                *items = Value::Object(Map::new());
+            }
+            if let Some(Value::Object(properties)) = members.get_mut("properties") {
+                for property in properties.values_mut().filter(|it| **it == true) {
+                    *property = Value::Object(Map::new());
+                }
+            }
+            members.values_mut().for_each(in_plain_words);
+        }
+        Value::Array(items) => items.iter_mut().for_each(in_plain_words),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
             let required: Vec<String> = members
                 .get("required")
                 .and_then(Value::as_array)
@@ -26,9 +51,9 @@ pub fn tidy(schema: &mut Value) {
                     }
                 }
             }
-            members.values_mut().for_each(tidy);
+            members.values_mut().for_each(without_null);
         }
-        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Array(items) => items.iter_mut().for_each(without_null),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -9,6 +9,7 @@ use crate::id::Seq;
 
 /// A file, to be had from the server by its hash.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct ArtifactView {
     /// The event that announced it.

@@ -7,6 +7,7 @@ use super::read::{count_of, delay_of, text_of};
 
 /// A circuit breaker, as it was told last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct CircuitView {
     /// Its name.

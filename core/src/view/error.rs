@@ -7,6 +7,7 @@ use super::read::text_of;
 
 /// An error, as events carry it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct ErrorView {
     /// `network`, `validation`, `timeout`, `resource`, `dependency`, `logic`, `configuration` or `unknown`.

@@ -7,6 +7,7 @@ use super::read::{count_of, is_set, list_of, text_of, value_of};
 
 /// A form, as the server has brought it into shape.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct FormView {
     /// Its title.
@@ -19,6 +20,7 @@ pub struct FormView {
 
 /// One field of a form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct FieldView {
     /// Its name: the answer has it as a key.
@@ -85,6 +87,7 @@ pub enum FieldKind {
 
 /// Something to choose.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct OptionView {
     /// What the answer has of it.

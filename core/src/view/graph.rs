@@ -10,6 +10,7 @@ use crate::id::{Seq, StepId};
 
 /// An edge of the pipeline's graph.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct PathView {
     /// Begins at.

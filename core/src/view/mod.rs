@@ -43,6 +43,7 @@ use crate::id::{ExecutionId, Seq, StepId};
 
 /// What is known of one execution.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct RunView {
     /// Which execution; none before the first event.
@@ -112,6 +113,7 @@ pub struct RunView {
 
 /// A hole in what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct GapView {
     /// The first missing event.

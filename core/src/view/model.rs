@@ -8,6 +8,7 @@ use super::text::push;
 
 /// One answer of a language model, from the `llm` that asks for it to the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct ModelView {
     /// Who serves the model; none where nothing said so.
@@ -28,6 +29,7 @@ pub struct ModelView {
 
 /// A call of a tool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct ToolCallView {
     /// Its id, unique in the answer.
@@ -44,6 +46,7 @@ pub struct ToolCallView {
 
 /// What answers of language models took. None where no provider said anything of the kind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct Usage {
     /// Tokens of what the models were given.

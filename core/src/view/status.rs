@@ -9,6 +9,7 @@ use crate::control::EndReason;
 
 /// Where an execution stands.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -41,6 +42,7 @@ impl RunStatus {
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

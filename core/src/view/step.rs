@@ -17,6 +17,7 @@ use crate::id::Seq;
 
 /// What is known of one step; of its newest iteration, where nothing else is said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct StepView {
     /// Its id.

@@ -8,6 +8,7 @@ use crate::id::Seq;
 
 /// One log line of a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct LogView {
     /// The event it came with.

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 /// A wait of a step for a person.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 pub struct WaitView {
     /// Its id, unique in the execution.
@@ -49,6 +50,7 @@ pub struct WaitView {
 
 /// Where a wait stands.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "types", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

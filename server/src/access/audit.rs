@@ -31,7 +31,7 @@ pub(crate) struct Deed {
 }
 
 /// An entry of the audit log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct AuditRow {
     /// Its number; the next one is larger.
     pub id: i64,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use stepcast_core::id::ExecutionId;
@@ -52,7 +52,7 @@ impl Gate {
         let ask = self
             .rules
             .ask(path, &parts.method)
-            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "There is no such resource."))?;
+            .ok_or_else(|| self.closed_to_all(path))?;
         let execution_id = named(parts).await?;
         let id = execution_id.as_ref().map(ExecutionId::as_str);
         let identity = self.closed.identify(parts, id, Purpose::of(path)).await;
@@ -114,6 +114,18 @@ impl Gate {
                     .await;
                 Ok(passed(identity, pass?, Some(action)))
             }
+        }
+    }
+
+    /// Refuses what no rule names: a method that a route does not have, or a route that asks for nothing by name.
+    fn closed_to_all(&self, path: &str) -> Problem {
+        let methods = self.rules.methods(path);
+        match methods.and_then(|methods| HeaderValue::try_from(methods).ok()) {
+            Some(methods) => {
+                let detail = "The resource does not have this method; `Allow` names those it has.";
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header(header::ALLOW, methods)
+            }
+            None => Problem::new(StatusCode::NOT_FOUND, "There is no such resource."),
         }
     }
 

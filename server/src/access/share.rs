@@ -12,7 +12,7 @@ use super::token::time;
 use crate::log::ExecutionRow;
 
 /// A share as it is listed: everything but its secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ShareRow {
     /// Its number.
     pub id: i64,

@@ -13,7 +13,7 @@ use super::scope::{Scope, Scopes};
 use super::secret::{Hash, Secret, TICKET};
 
 /// What a ticket is for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Purpose {
     /// `/ws/pipeline/{id}`.

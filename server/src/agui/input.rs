@@ -11,7 +11,7 @@ use crate::error::{Flaw, Problem};
 use crate::transport::translated::data::last_said;
 
 /// `RunAgentInput`. What is not read here is for agents of other kinds.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RunAgentInput {
     pub(crate) thread_id: String,
@@ -32,7 +32,7 @@ pub(crate) struct RunAgentInput {
 }
 
 /// What is to become of one interrupt.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ResumeEntry {
     interrupt_id: String,
@@ -41,7 +41,7 @@ pub(crate) struct ResumeEntry {
     payload: Value,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Resolution {
     Resolved,

@@ -8,7 +8,7 @@ use stepcast_core::id::ExecutionId;
 use crate::transport::translated::data::last_said;
 
 /// What `DefaultChatTransport` posts. All else in it is the pipeline's own.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChatRequest {
     /// The chat's name, which its client draws.

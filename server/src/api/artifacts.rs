@@ -5,12 +5,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use stepcast_core::id::ExecutionId;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
+use super::answer::{ArtifactEntry, Artifacts};
 use super::parts::{Path, Query};
 use super::producer::FromProducer;
 use super::range::{Part, part_of};
@@ -25,26 +26,29 @@ pub(crate) async fn list(
     State(executions): State<Executions>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Artifacts>, Problem> {
     let id: ExecutionId = id.parse()?;
     let mut artifacts = executions.artifacts_of(&id).await?;
     artifacts.retain(|artifact| caller.pass.shows(artifact.seq));
-    let artifacts: Vec<Value> = artifacts
+    let artifacts = artifacts
         .iter()
         .map(|artifact| entry(&id, artifact))
         .collect();
-    Ok(Json(json!({ "execution_id": id, "artifacts": artifacts })))
+    Ok(Json(Artifacts {
+        execution_id: id,
+        artifacts,
+    }))
 }
 
-fn entry(id: &ExecutionId, artifact: &Artifact) -> Value {
-    json!({
-        "seq": artifact.seq,
-        "name": artifact.name,
-        "media_type": artifact.media_type,
-        "size": artifact.size,
-        "sha256": artifact.sha256,
-        "href": format!("/api/executions/{id}/artifacts/{}", artifact.sha256),
-    })
+fn entry(id: &ExecutionId, artifact: &Artifact) -> ArtifactEntry {
+    ArtifactEntry {
+        seq: artifact.seq,
+        name: artifact.name.clone(),
+        media_type: artifact.media_type.clone(),
+        size: artifact.size,
+        sha256: artifact.sha256,
+        href: format!("/api/executions/{id}/artifacts/{}", artifact.sha256),
+    }
 }
 
 /// `GET` and `HEAD /api/executions/{id}/artifacts/{sha256}`: the file, or the part that `Range` asks for.
@@ -178,11 +182,14 @@ fn content(text: &str) -> Result<ContentHash, Problem> {
 }
 
 /// What `POST /api/executions/{id}/artifacts` takes beside the file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Added {
+    /// The file's name.
     name: String,
+    /// The step that made it.
     step: Option<String>,
+    /// What its content must have as its SHA-256.
     sha256: Option<String>,
 }
 

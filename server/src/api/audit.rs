@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
+use super::answer::Entries;
 use super::parts::Query;
 use super::session::accounts;
 use crate::access::AuditQuery;
@@ -12,12 +13,16 @@ use crate::error::Problem;
 use crate::executions::Executions;
 
 /// What `GET /api/audit` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
-    limit: Option<usize>,
+    /// How many, up to 1000; 100 where it is left out.
+    limit: Option<u64>,
+    /// The `next` of the page before.
     before: Option<i64>,
+    /// What this one did.
     user: Option<String>,
+    /// What was done to this execution.
     execution_id: Option<String>,
 }
 
@@ -25,9 +30,9 @@ pub(crate) struct Parameters {
 pub(crate) async fn list(
     State(executions): State<Executions>,
     Query(parameters): Query<Parameters>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Entries>, Problem> {
     let closed = accounts(&executions)?;
-    let limit = parameters.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = parameters.limit.unwrap_or(100).clamp(1, 1_000) as usize;
     let rows = closed.register.audit(&AuditQuery {
         limit,
         before: parameters.before,
@@ -37,5 +42,8 @@ pub(crate) async fn list(
     let next = (rows.len() == limit)
         .then(|| rows.last().map(|row| row.id))
         .flatten();
-    Ok(Json(json!({ "entries": rows, "next": next })))
+    Ok(Json(Entries {
+        entries: rows,
+        next,
+    }))
 }

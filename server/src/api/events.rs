@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -22,17 +23,20 @@ use crate::telemetry::{Batch, Connection, End, Lane, Transport};
 use crate::transport::parameters::Selection;
 
 /// What it takes beside the selection.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct PageParameters {
-    limit: Option<usize>,
+    /// How many events, up to 5000; 500 where it is left out.
+    limit: Option<u64>,
+    /// How long to wait for something to say, in milliseconds, up to 50000.
     wait_ms: Option<u64>,
     #[serde(default)]
     format: Format,
 }
 
 /// How a page is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PageFormat")]
 enum Format {
     /// Ours; CloudEvents where the client accepts nothing else.
     #[default]
@@ -60,7 +64,7 @@ pub(crate) async fn page(
     let limit = parameters
         .limit
         .unwrap_or(DEFAULT_LIMIT)
-        .clamp(1, LARGEST_LIMIT);
+        .clamp(1, LARGEST_LIMIT) as usize;
     let after = selection.after;
     let lane = Lane {
         transport: Transport::Poll,
@@ -159,10 +163,10 @@ fn cloud_events(id: &ExecutionId, read: &Read) -> String {
 }
 
 /// Events in a page where the request names no number.
-const DEFAULT_LIMIT: usize = 500;
+const DEFAULT_LIMIT: u64 = 500;
 
 /// The most events in a page.
-const LARGEST_LIMIT: usize = 5_000;
+const LARGEST_LIMIT: u64 = 5_000;
 
 /// A cache may answer with a page for this long: those who poll at once are one request here. Not for longer, since an
 /// execution may be deleted.

@@ -4,12 +4,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use stepcast_core::id::ExecutionId;
 use stepcast_core::time::Timestamp;
 
 use super::announce::Described;
+use super::answer::{
+    Announced, Cancelling, Created, Finished, Links, Listed, Resumed, Shown, Started, Summary,
+};
 use super::body::Body;
 use super::parts::{Path, Query};
 use crate::access::{Action, Caller};
@@ -18,26 +22,41 @@ use crate::executions::{Announcement, Definition, Executions, Request};
 use crate::log::{ExecutionRow, ExecutionStatus, ListQuery};
 
 /// The body of `POST /api/executions`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "StartRequest", description = "What to run.")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Start {
     /// A stored pipeline's name; this or `definition`. With the mode `external` any name.
+    #[schemars(extend("examples" = ["hello"]))]
     pipeline: Option<String>,
     /// A pipeline's definition.
     definition: Option<Value>,
+    /// What the run is given.
     #[serde(default)]
     input: Map<String, Value>,
+    /// The id that the execution is to have; one that nobody can guess where it is left out.
+    #[schemars(with = "Option<ExecutionId>")]
     execution_id: Option<String>,
+    /// What becomes of it.
     #[serde(default)]
     mode: Mode,
+    /// With the mode `external`: what the pipeline is for.
     description: Option<String>,
+    /// With the mode `external`: the pipeline's version.
     version: Option<String>,
+    /// With the mode `external`: the steps, by id, or with `id`, `name` and `kind`.
+    #[schemars(with = "Option<Vec<Value>>")]
     steps: Option<Value>,
+    /// With the mode `external`: the paths, with `from`, `to` and `condition`.
+    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     paths: Option<Value>,
+    /// With the mode `external`: how long the producer may be silent.
+    #[schemars(range(min = 100, max = 86_400_000))]
     lease_ms: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+/// What becomes of an execution.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     /// Start it, and answer with its id.
@@ -73,7 +92,11 @@ pub(crate) async fn start(
         Mode::External => announce(&executions, start, described, &headers, owner).await,
         Mode::Blocking => {
             let (id, result) = executions.run_blocking(request(start, owner)?).await?;
-            Ok(Json(json!({ "execution_id": id, "result": result })).into_response())
+            let body = Finished {
+                execution_id: id,
+                result,
+            };
+            Ok(Json(body).into_response())
         }
         Mode::Create => {
             let id = executions.create(request(start, owner)?).await?;
@@ -106,7 +129,11 @@ fn request(start: Start, owner: Option<String>) -> Result<Request, Problem> {
 }
 
 fn created(id: &ExecutionId, status: ExecutionStatus) -> Response {
-    let body = json!({ "execution_id": id, "status": status, "links": links(id) });
+    let body = Created {
+        execution_id: id.clone(),
+        status,
+        links: Links::of(id),
+    };
     located(id, StatusCode::CREATED, body)
 }
 
@@ -142,18 +169,13 @@ async fn announce(
     } else {
         StatusCode::OK
     };
-    let mut links = links(&row.id);
-    if let Some(links) = links.as_object_mut() {
-        let heartbeat = format!("/api/executions/{}/heartbeat", row.id);
-        links.insert("heartbeat".to_owned(), heartbeat.into());
-    }
-    let body = json!({
-        "execution_id": row.id,
-        "status": row.status,
-        "lease_ms": row.lease_ms,
-        "last_seq": row.last_seq,
-        "links": links,
-    });
+    let body = Announced {
+        execution_id: row.id.clone(),
+        status: row.status,
+        lease_ms: row.lease_ms,
+        last_seq: row.last_seq,
+        links: Links::of_external(&row.id),
+    };
     Ok(located(&row.id, status, body))
 }
 
@@ -161,7 +183,7 @@ fn parsed_id(text: Option<&str>) -> Result<Option<ExecutionId>, Problem> {
     Ok(text.map(str::parse).transpose()?)
 }
 
-fn located(id: &ExecutionId, status: StatusCode, body: Value) -> Response {
+fn located(id: &ExecutionId, status: StatusCode, body: impl Serialize) -> Response {
     let mut response = (status, Json(body)).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/executions/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -176,11 +198,11 @@ pub(crate) async fn start_created(
 ) -> Result<Response, Problem> {
     let id = id.parse()?;
     executions.start(&id).await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(json!({ "execution_id": id, "status": ExecutionStatus::Running })),
-    )
-        .into_response())
+    let body = Started {
+        execution_id: id,
+        status: ExecutionStatus::Running,
+    };
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
 /// `POST /api/executions/{id}/cancel`
@@ -190,11 +212,11 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Problem> {
     let id = id.parse()?;
     executions.cancel(&id).await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(json!({ "execution_id": id, "cancelling": true })),
-    )
-        .into_response())
+    let body = Cancelling {
+        execution_id: id,
+        cancelling: true,
+    };
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
 /// `POST /api/executions/{id}/resume`: a new execution, which goes on where this one stood.
@@ -204,12 +226,12 @@ pub(crate) async fn resume(
 ) -> Result<Response, Problem> {
     let from: ExecutionId = id.parse()?;
     let id = executions.resume(&from).await?;
-    let body = json!({
-        "execution_id": id,
-        "status": ExecutionStatus::Running,
-        "resumed_from": from,
-        "links": links(&id),
-    });
+    let body = Resumed {
+        execution_id: id.clone(),
+        status: ExecutionStatus::Running,
+        resumed_from: from,
+        links: Links::of(&id),
+    };
     Ok(located(&id, StatusCode::CREATED, body))
 }
 
@@ -223,11 +245,14 @@ pub(crate) async fn remove(
 }
 
 /// What `GET /api/executions` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListParameters {
-    limit: Option<usize>,
+    /// How many, up to 500; 50 where it is left out.
+    limit: Option<u64>,
+    /// The `next` of the page before.
     before: Option<i64>,
+    /// Those that stand so, separated by commas.
     status: Option<String>,
 }
 
@@ -236,7 +261,7 @@ pub(crate) async fn list(
     State(executions): State<Executions>,
     caller: Caller,
     Query(parameters): Query<ListParameters>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Listed>, Problem> {
     let unknown = || {
         Problem::new(
             StatusCode::BAD_REQUEST,
@@ -252,7 +277,7 @@ pub(crate) async fn list(
     let statuses = words
         .map(|word| ExecutionStatus::parse(word).ok_or_else(unknown))
         .collect::<Result<Vec<_>, _>>()?;
-    let limit = parameters.limit.unwrap_or(50).clamp(1, 500);
+    let limit = parameters.limit.unwrap_or(50).clamp(1, 500) as usize;
     let rows = executions.list(&ListQuery {
         limit,
         before: parameters.before,
@@ -267,13 +292,17 @@ pub(crate) async fn list(
     for row in &rows {
         summaries.push(summary(&executions, row).await);
     }
-    Ok(Json(json!({ "executions": summaries, "next": next })))
+    Ok(Json(Listed {
+        executions: summaries,
+        next,
+    }))
 }
 
 /// What `GET /api/executions/{id}` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShowParameters {
+    /// Whether to tell everything that a page shows of it.
     #[serde(default)]
     view: bool,
 }
@@ -284,23 +313,26 @@ pub(crate) async fn show(
     caller: Caller,
     Path(id): Path<String>,
     Query(parameters): Query<ShowParameters>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Shown>, Problem> {
     let id: ExecutionId = id.parse()?;
     let row = executions
         .find(&id)?
         .ok_or_else(Problem::unknown_execution)?;
-    let mut summary = summary(&executions, &row).await;
-    if let Some(object) = summary.as_object_mut() {
-        object.insert("links".to_owned(), links(&id));
-        if parameters.view {
-            caller.may(Action::WatchAll, &row)?;
-            object.insert("view".to_owned(), json!(executions.view(&id).await?));
-        }
-    }
-    Ok(Json(summary))
+    let summary = summary(&executions, &row).await;
+    let view = if parameters.view {
+        caller.may(Action::WatchAll, &row)?;
+        executions.view(&id).await?
+    } else {
+        None
+    };
+    Ok(Json(Shown {
+        summary,
+        links: Links::of(&id),
+        view,
+    }))
 }
 
-async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
+async fn summary(executions: &Executions, row: &ExecutionRow) -> Summary {
     let time = |ms: u64| Timestamp::from_unix_millis(ms);
     let completed = row.status == ExecutionStatus::Completed;
     let progress = if completed {
@@ -308,33 +340,20 @@ async fn summary(executions: &Executions, row: &ExecutionRow) -> Value {
     } else {
         executions.progress(&row.id).await
     };
-    json!({
-        "execution_id": row.id,
-        "pipeline": row.pipeline,
-        "status": row.status,
-        "error": row.error,
-        "created_at": time(row.created_at),
-        "started_at": row.started_at.map(time),
-        "ended_at": row.ended_at.map(time),
-        "earliest": row.earliest,
-        "last_seq": row.last_seq,
-        "progress": progress,
-        "resumed_from": row.resumed_from,
-        "owner": row.owner,
-        "external": row.lease_ms.is_some(),
-        "lease_ms": row.lease_ms,
-    })
-}
-
-fn links(id: &ExecutionId) -> Value {
-    json!({
-        "self": format!("/api/executions/{id}"),
-        "events": format!("/api/executions/{id}/events"),
-        "websocket": format!("/ws/pipeline/{id}"),
-        "sse": format!("/stream/pipeline/{id}"),
-        "waits": format!("/api/executions/{id}/waits"),
-        "cancel": format!("/api/executions/{id}/cancel"),
-        "resume": format!("/api/executions/{id}/resume"),
-        "page": format!("/#/runs/{id}"),
-    })
+    Summary {
+        execution_id: row.id.clone(),
+        pipeline: row.pipeline.clone(),
+        status: row.status,
+        error: row.error.clone(),
+        created_at: time(row.created_at),
+        started_at: row.started_at.map(time),
+        ended_at: row.ended_at.map(time),
+        earliest: row.earliest,
+        last_seq: row.last_seq,
+        progress,
+        resumed_from: row.resumed_from.clone(),
+        owner: row.owner.clone(),
+        external: row.lease_ms.is_some(),
+        lease_ms: row.lease_ms,
+    }
 }

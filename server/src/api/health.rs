@@ -4,16 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
 
+use super::answer::{Health, Ready};
 use crate::access::Caller;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::ListQuery;
 
 /// `GET /healthz`: the process answers.
-pub(crate) async fn live() -> Json<Value> {
-    Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 /// `GET /readyz`: the log can be read, and the process is not stopping.
@@ -22,10 +25,20 @@ pub(crate) async fn ready(State(executions): State<Executions>, caller: Caller) 
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping.")
             .into_response();
     }
-    match executions.list(&ListQuery { limit: 1, ..ListQuery::default() }) {
+    match executions.list(&ListQuery {
+        limit: 1,
+        ..ListQuery::default()
+    }) {
         // how much others do is nothing for strangers
-        Ok(_) if !caller.identity.is_admin() => Json(json!({ "status": "ready" })).into_response(),
-        Ok(_) => Json(json!({ "status": "ready", "running": executions.running(), "totals": executions.metrics().snapshot() })).into_response(),
+        Ok(_) => {
+            let admin = caller.identity.is_admin();
+            Json(Ready {
+                status: "ready",
+                running: admin.then(|| executions.running()),
+                totals: admin.then(|| executions.metrics().snapshot()),
+            })
+            .into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "not ready");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The log cannot be read.").into_response()

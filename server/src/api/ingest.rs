@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
 use stepcast_core::id::{Cursor, ExecutionId};
 
+use super::answer::{Alive, Taken};
 use super::body;
 use super::incoming::Expected;
 use super::intake::Intake;
@@ -106,13 +106,13 @@ pub(super) fn answer(stream: &Stream, receipt: &Receipt) -> Response {
     let mut response = if receipt.taken == 0 && receipt.seen > 0 {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        let body = json!({
-            "execution_id": stream.id(),
-            "taken": receipt.taken,
-            "seen": receipt.seen,
-            "last_seq": receipt.last,
-            "status": status,
-        });
+        let body = Taken {
+            execution_id: stream.id().clone(),
+            taken: receipt.taken,
+            seen: receipt.seen,
+            last_seq: receipt.last,
+            status,
+        };
         Json(body).into_response()
     };
     let headers = response.headers_mut();
@@ -133,16 +133,16 @@ pub(crate) async fn heartbeat(
     State(executions): State<Executions>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Alive>, Problem> {
     let id: ExecutionId = id.parse()?;
     let (name, epoch) = (producer::name(&headers)?, producer::epoch(&headers)?);
     let row = executions
         .heartbeat(&id, name.as_deref().zip(epoch))
         .await?;
-    Ok(Json(json!({
-        "execution_id": id,
-        "status": row.status,
-        "lease_ms": row.lease_ms,
-        "last_seq": row.last_seq,
-    })))
+    Ok(Json(Alive {
+        execution_id: id,
+        status: row.status,
+        lease_ms: row.lease_ms,
+        last_seq: row.last_seq,
+    }))
 }

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use stepcast_core::id::StepId;
 use stepcast_core::metrics::Metric;
 use stepcast_core::time::parse_unix_millis;
 
+use super::answer::Metrics;
 use super::parts::Query;
 use crate::access::Caller;
 use crate::error::Problem;
@@ -17,23 +18,35 @@ use crate::log::Window;
 use crate::metrics::{By, Definition, Report, Wanted};
 
 /// What `GET /api/metrics` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
+    /// Runs that were made from here on, such as 2026-11-26T08:00:00Z.
+    #[schemars(extend("format" = "date-time"))]
     from: Option<String>,
+    /// Runs that were made before.
+    #[schemars(extend("format" = "date-time"))]
     to: Option<String>,
+    /// Runs of this pipeline.
     pipeline: Option<String>,
+    /// Of this step.
     step: Option<String>,
+    /// Runs of this user; one's own where it is left out, unless one may see all.
     owner: Option<String>,
+    /// Each of these by itself too.
+    #[schemars(extend("enum" = ["pipeline", "step", "hour", "day"]))]
     by: Option<String>,
-    top: Option<usize>,
+    /// The foremost steps, so many of each kind, up to 100.
+    top: Option<u64>,
 }
 
 /// `GET /api/metrics/definitions`: each metric with its formula and its target, whatever was counted.
-pub(crate) async fn definitions(State(executions): State<Executions>) -> Json<Value> {
+pub(crate) async fn definitions(State(executions): State<Executions>) -> Json<Metrics> {
     let targets = &executions.config().metrics.targets;
     let metrics = Metric::ALL.map(|metric| Definition::new(metric, targets));
-    Json(json!({ "metrics": metrics }))
+    Json(Metrics {
+        metrics: metrics.to_vec(),
+    })
 }
 
 /// `GET /api/metrics?from=&to=&pipeline=&step=&owner=&by=&top=`
@@ -63,7 +76,7 @@ pub(crate) async fn report(
     let wanted = Wanted {
         by,
         step: parameters.step.map(StepId::from),
-        top: parameters.top.unwrap_or_default().min(MAX_TOP),
+        top: parameters.top.unwrap_or_default().min(MAX_TOP) as usize,
     };
     Ok(Json(executions.report(&window, &wanted).await?))
 }
@@ -82,4 +95,4 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<u64>, Problem> {
 }
 
 /// The most steps in each list of the foremost.
-const MAX_TOP: usize = 100;
+const MAX_TOP: u64 = 100;

@@ -1,6 +1,7 @@
 //! The HTTP API: handlers take a request apart, call [`crate::executions::Executions`], and put an answer together.
 
 pub(crate) mod announce;
+pub(crate) mod answer;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
 pub(crate) mod body;

@@ -3,25 +3,27 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::answer::{self, Pipelines, ShownPipeline, Valid};
 use super::body::Body;
 use super::parts::Path;
 use crate::catalog::Stored;
-use crate::error::Problem;
+use crate::error::{Flaw, Problem};
 use crate::executions::{Executions, flaws};
 use crate::pipeline::Pipeline;
 
 /// `GET /api/pipelines`: the stored pipelines, those that do not load too, with what is wrong.
-pub(crate) async fn list(State(executions): State<Executions>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn list(State(executions): State<Executions>) -> Result<Json<Pipelines>, Problem> {
     let stored = stored(&executions)?;
-    let pipelines: Vec<Value> = stored
+    let pipelines: Vec<answer::Stored> = stored
         .iter()
         .map(|stored| summary(&executions, stored))
         .collect();
-    Ok(Json(
-        json!({ "pipelines": pipelines, "folder_is_empty": pipelines.is_empty() }),
-    ))
+    Ok(Json(Pipelines {
+        folder_is_empty: pipelines.is_empty(),
+        pipelines,
+    }))
 }
 
 /// Every stored pipeline.
@@ -36,55 +38,65 @@ pub(crate) fn stored(executions: &Executions) -> Result<Vec<Stored>, Problem> {
 pub(crate) async fn show(
     State(executions): State<Executions>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<ShownPipeline>, Problem> {
     let stored = executions.catalog().find(&name).ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             "There is no stored pipeline of this name.",
         )
     })?;
-    let mut summary = summary(&executions, &stored);
-    if let (Some(object), Ok(definition)) = (summary.as_object_mut(), stored.definition) {
-        object.insert("definition".to_owned(), definition);
-    }
-    Ok(Json(summary))
+    Ok(Json(ShownPipeline {
+        pipeline: summary(&executions, &stored),
+        definition: stored.definition.ok(),
+    }))
 }
 
 /// `POST /api/pipelines/validate`: would this definition load? 200 with what it holds, or 422 with every flaw.
 pub(crate) async fn validate(
     State(executions): State<Executions>,
     Body(definition): Body<Value>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Valid>, Problem> {
     let loaded = Pipeline::from_json(&definition, executions.registry_of_users());
     let pipeline = loaded
         .map_err(|problems| Problem::invalid("The pipeline does not validate.", flaws(problems)))?;
-    Ok(Json(json!({
-        "valid": true,
-        "pipeline": pipeline.describe(),
-        "parameters": pipeline.parameters(),
-        "warnings": flaws(pipeline.warnings().to_vec()),
-    })))
+    Ok(Json(Valid {
+        valid: true,
+        pipeline: pipeline.describe(),
+        parameters: pipeline.parameters().to_vec(),
+        warnings: flaws(pipeline.warnings().to_vec()),
+    }))
 }
 
 /// What is told of one without its definition.
-pub(crate) fn summary(executions: &Executions, stored: &Stored) -> Value {
-    let base = |title: &str, errors: Value| json!({ "name": stored.name, "title": title, "errors": errors });
+pub(crate) fn summary(executions: &Executions, stored: &Stored) -> answer::Stored {
+    let broken = |title: &str, errors| answer::Stored::Broken {
+        name: stored.name.clone(),
+        title: title.to_owned(),
+        errors,
+    };
     let definition = match &stored.definition {
         Ok(definition) => definition,
-        Err(error) => return base(&stored.name, json!([{ "path": "$", "message": error }])),
+        Err(error) => {
+            let flaw = Flaw {
+                path: "$".to_owned(),
+                message: error.to_string(),
+                suggestion: None,
+            };
+            return broken(&stored.name, vec![flaw]);
+        }
     };
     let text = |key: &str| definition.get(key).and_then(Value::as_str);
     let title = text("name").unwrap_or(&stored.name);
     match Pipeline::from_json(definition, executions.registry()) {
-        Ok(pipeline) => json!({
-            "name": stored.name,
-            "title": title,
-            "description": text("description"),
-            "version": text("version"),
-            "steps": pipeline.steps().len(),
-            "parameters": pipeline.parameters(),
-            "warnings": flaws(pipeline.warnings().to_vec()),
-        }),
-        Err(problems) => base(title, json!(flaws(problems))),
+        Ok(pipeline) => answer::Stored::Sound {
+            name: stored.name.clone(),
+            title: title.to_owned(),
+            description: text("description").map(str::to_owned),
+            version: text("version").map(str::to_owned),
+            steps: pipeline.steps().len(),
+            parameters: pipeline.parameters().to_vec(),
+            warnings: flaws(pipeline.warnings().to_vec()),
+        },
+        Err(problems) => broken(title, flaws(problems)),
     }
 }

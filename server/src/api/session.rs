@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use stepcast_core::time::Timestamp;
 
+use super::answer::Session;
 use super::body::Body;
 use crate::access::proof::{Proof, SESSION_COOKIE, SHARE_COOKIE, is_own_page};
 use crate::access::{Caller, Closed, Credential, Deed, Identity, Known};
@@ -20,7 +21,8 @@ use crate::error::Problem;
 use crate::executions::Executions;
 
 /// The body of `POST /api/session`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(description = "Who signs in.")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignIn {
     /// The token; it may stand in `Authorization` instead.
@@ -28,10 +30,13 @@ pub(crate) struct SignIn {
 }
 
 /// `GET /api/session`: who the server takes the caller for.
-pub(crate) async fn show(State(executions): State<Executions>, caller: Caller) -> Json<Value> {
+pub(crate) async fn show(State(executions): State<Executions>, caller: Caller) -> Json<Session> {
     Json(match caller.known() {
         Some(known) => described(known),
-        None => json!({ "accounts": executions.access().is_closed(), "signed_in": false }),
+        None => Session::Unknown {
+            accounts: executions.access().is_closed(),
+            signed_in: false,
+        },
     })
 }
 
@@ -171,21 +176,21 @@ pub(super) fn accounts(executions: &Executions) -> Result<&Arc<Closed>, Problem>
     })
 }
 
-fn described(known: &Known) -> Value {
-    let scopes: Vec<&str> = known.scopes.iter().map(|scope| scope.as_str()).collect();
-    let shared: Vec<&str> = known
+fn described(known: &Known) -> Session {
+    let scopes = known.scopes.iter().map(|scope| scope.as_str()).collect();
+    let shared = known
         .grants
         .iter()
-        .map(|grant| grant.execution_id.as_str())
+        .map(|grant| grant.execution_id.to_string())
         .collect();
-    json!({
-        "accounts": true,
-        "signed_in": true,
-        "user": known.user,
-        "scopes": scopes,
-        "shared": shared,
-        "expires_at": known.expires.map(Timestamp::from_unix_millis),
-    })
+    Session::Known {
+        accounts: true,
+        signed_in: true,
+        user: known.user.clone(),
+        scopes,
+        shared,
+        expires_at: known.expires.map(Timestamp::from_unix_millis),
+    }
 }
 
 fn set_cookie(secure: bool, name: &str, value: &str, age: Duration) -> String {

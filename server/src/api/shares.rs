@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use stepcast_core::id::{ExecutionId, Position};
 use stepcast_core::time::Timestamp;
 
+use super::answer::{Share, Shares};
 use super::body::Body;
 use super::parts::Path;
 use super::session::accounts;
@@ -19,11 +20,17 @@ use crate::executions::Executions;
 use crate::log::ExecutionRow;
 
 /// The body of `POST /api/executions/{id}/shares`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(
+    rename = "ShareRequest",
+    description = "What to share, and for how long."
+)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Make {
     /// What comes after this cursor only; all of the run where it is left out.
     after: Option<String>,
+    /// How long the link is valid; a day where it is left out.
+    #[schemars(range(min = 1, max = 31_536_000))]
     expires_in_seconds: Option<u64>,
 }
 
@@ -54,15 +61,15 @@ pub(crate) async fn make(
     let expires = unix_millis() + seconds * 1_000;
     let by = caller.identity.user();
     let (number, secret) = closed.register.make_share(&row, after, by, expires)?;
-    let body = json!({
-        "id": number,
-        "token": secret.reveal(),
+    let body = Share {
+        id: number,
+        token: secret.reveal().to_owned(),
         // what follows the # is sent to no server
-        "page": format!("/#/shared/{}/{}", row.id, secret.reveal()),
-        "execution_id": row.id,
-        "after": after.map(|after| after.to_string()),
-        "expires_at": Timestamp::from_unix_millis(expires),
-    });
+        page: format!("/#/shared/{}/{}", row.id, secret.reveal()),
+        execution_id: row.id,
+        after: after.map(|after| after.to_string()),
+        expires_at: Timestamp::from_unix_millis(expires),
+    };
     Ok((
         StatusCode::CREATED,
         [(header::CACHE_CONTROL, "no-store")],
@@ -75,11 +82,14 @@ pub(crate) async fn make(
 pub(crate) async fn list(
     State(executions): State<Executions>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Shares>, Problem> {
     let closed = accounts(&executions)?;
     let row = found(&executions, &id)?;
     let shares = closed.register.shares(&row)?;
-    Ok(Json(json!({ "execution_id": row.id, "shares": shares })))
+    Ok(Json(Shares {
+        execution_id: row.id,
+        shares,
+    }))
 }
 
 /// Revokes a link: who watches by it is sent away.

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 use stepcast_core::id::ExecutionId;
 
+use super::answer::Drawn;
 use super::body::Body;
 use super::session::accounts;
 use crate::access::ticket::{LIFE, Purpose};
@@ -16,10 +17,14 @@ use crate::error::Problem;
 use crate::executions::Executions;
 
 /// The body of `POST /api/tickets`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "TicketRequest", description = "What the ticket is for.")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Draw {
+    /// The run.
+    #[schemars(with = "ExecutionId")]
     execution_id: String,
+    /// What of it.
     purpose: Purpose,
 }
 
@@ -48,11 +53,11 @@ pub(crate) async fn draw(
         .map_err(|_too_many| {
             Problem::too_many("Too many tickets have not been used.", LIFE.as_secs())
         })?;
-    let body = json!({
-        "ticket": ticket.reveal(),
-        "path": path,
-        "expires_in_seconds": LIFE.as_secs(),
-    });
+    let body = Drawn {
+        ticket: ticket.reveal().to_owned(),
+        path,
+        expires_in_seconds: LIFE.as_secs(),
+    };
     Ok((
         StatusCode::CREATED,
         [(header::CACHE_CONTROL, "no-store")],

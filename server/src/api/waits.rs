@@ -3,10 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use stepcast_core::id::ExecutionId;
 
+use super::answer::{Answered, OpenWaits, Waits};
 use super::body::Body;
 use super::parts::{Path, Query};
 use crate::access::Caller;
@@ -14,18 +16,22 @@ use crate::error::{Flaw, Problem};
 use crate::executions::Executions;
 
 /// The body of `POST /api/executions/{id}/waits/{wait_id}/answer`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "AnswerRequest", description = "An answer.")]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answering {
+    /// One entry for each field of the form.
     answer: Map<String, Value>,
+    /// What whoever answers calls themselves; counts where there are no accounts.
     by: Option<String>,
 }
 
 /// What `GET /api/waits` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListParameters {
-    limit: Option<usize>,
+    /// How many, up to 10000; 500 where it is left out.
+    limit: Option<u64>,
 }
 
 /// `GET /api/waits?limit=`: what waits for people, in all runs under way.
@@ -33,20 +39,23 @@ pub(crate) async fn all(
     State(executions): State<Executions>,
     caller: Caller,
     Query(parameters): Query<ListParameters>,
-) -> Result<Json<Value>, Problem> {
-    let limit = parameters.limit.unwrap_or(500).clamp(1, 10_000);
+) -> Result<Json<OpenWaits>, Problem> {
+    let limit = parameters.limit.unwrap_or(500).clamp(1, 10_000) as usize;
     let (waits, total) = executions.open_waits(limit, caller.identity.only())?;
-    Ok(Json(json!({ "waits": waits, "total": total })))
+    Ok(Json(OpenWaits { waits, total }))
 }
 
 /// `GET /api/executions/{id}/waits`: every question of a run.
 pub(crate) async fn list(
     State(executions): State<Executions>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Waits>, Problem> {
     let id: ExecutionId = id.parse()?;
     let waits = executions.waits(&id).await?;
-    Ok(Json(json!({ "execution_id": id, "waits": waits })))
+    Ok(Json(Waits {
+        execution_id: id,
+        waits,
+    }))
 }
 
 /// `POST /api/executions/{id}/waits/{wait_id}/answer`. Where there are accounts, the answer is by whoever is signed in,
@@ -56,17 +65,16 @@ pub(crate) async fn answer(
     caller: Caller,
     Path((id, wait_id)): Path<(String, String)>,
     Body(answering): Body<Answering>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Answered>, Problem> {
     let id: ExecutionId = id.parse()?;
     let by = attributed(&caller, answering.by)?;
     let given = fitting(&executions, answering.answer)?;
     let answer = executions.answer(&id, &wait_id, given, by).await?;
-    let mut body = json!(answer);
-    if let Some(object) = body.as_object_mut() {
-        object.insert("execution_id".into(), json!(id));
-        object.insert("wait_id".into(), wait_id.into());
-    }
-    Ok(Json(body))
+    Ok(Json(Answered {
+        answer,
+        execution_id: id,
+        wait_id,
+    }))
 }
 
 /// An answer that is not too large.

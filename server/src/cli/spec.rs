@@ -11,6 +11,8 @@ use crate::spec::Document;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  stepcast spec openapi > openapi.json
+  stepcast spec asyncapi > asyncapi.json      refers to events.schema.json
   stepcast spec events > events.schema.json
 
 A server has the same under /api/spec/.")]

@@ -21,7 +21,7 @@ use crate::redaction::Redaction;
 use crate::step::{Answer, AnswerSource};
 
 /// Where a question stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Somebody may answer it.
@@ -33,7 +33,7 @@ pub enum Standing {
 }
 
 /// A question as the API shows it: the members of the `waiting` event, and what became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct WaitRecord {
     /// Of which execution.
     pub execution_id: ExecutionId,

@@ -1,7 +1,7 @@
 //! Stored pipelines.
 
 use async_graphql::{Context, Json, Object, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::asking::Asking;
 use crate::api::pipelines::summary;
@@ -28,7 +28,10 @@ impl Pipeline {
     /// What `GET /api/pipelines` has of it: `title`, `description`, `version`, `parameters`, or `errors`.
     #[graphql(complexity = 10)]
     async fn summary(&self, context: &Context<'_>) -> Result<Json<Value>> {
-        Ok(Json(summary(&Asking::of(context)?.executions, &self.0)))
+        Ok(Json(json!(summary(
+            &Asking::of(context)?.executions,
+            &self.0
+        ))))
     }
 
     /// The whole of it; null where the file is not JSON.

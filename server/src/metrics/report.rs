@@ -9,7 +9,7 @@ use super::top::Top;
 use super::{By, Sum, Wanted};
 
 /// What a window holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Report {
     /// Executions in it, those under way too.
     pub executions: u64,
@@ -30,7 +30,7 @@ pub struct Report {
 }
 
 /// Some counts and what is made of them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Group<M> {
     /// When the hour or the day begins, in UTC; none where it is not by time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct Group<M> {
 }
 
 /// What a metric is, whatever was counted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Definition {
     /// Which.
     pub metric: Metric,
@@ -63,7 +63,7 @@ pub struct Definition {
 }
 
 /// A metric with its value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct MetricReport {
     /// What it is.
     #[serde(flatten)]
@@ -75,7 +75,7 @@ pub struct MetricReport {
 }
 
 /// A metric's value in a group: what the metric is, is told once, with the total.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, schemars::JsonSchema)]
 pub struct MetricValue {
     /// Which.
     pub metric: Metric,

@@ -7,7 +7,7 @@ use stepcast_core::metrics::{Counts, Quantiles};
 use super::Sum;
 
 /// The foremost steps of a window, each list in falling order; where two are alike, by pipeline and step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Top {
     /// How many steps there are to choose from.
     pub steps: usize,
@@ -22,7 +22,7 @@ pub struct Top {
 }
 
 /// A step, over all executions of its pipeline in the window.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct StepReport {
     /// Of which pipeline.
     pub pipeline: String,

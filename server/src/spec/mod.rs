@@ -1,6 +1,10 @@
 //! What travels here, as documents that programs read. They are made from the code: `docs/spec/` holds copies, and a
 //! test compares them.
 
+mod asyncapi;
+mod openapi;
+pub(crate) mod page;
+
 use std::sync::LazyLock;
 
 use axum::http::{StatusCode, header};
@@ -16,30 +20,43 @@ use crate::error::Problem;
 pub enum Document {
     /// JSON Schema of every event and of every frame.
     Events,
+    /// OpenAPI 3.1 of every route.
+    #[value(name = "openapi")]
+    OpenApi,
+    /// AsyncAPI 3 of the streams.
+    #[value(name = "asyncapi")]
+    AsyncApi,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Events];
+    pub const ALL: [Self; 3] = [Self::Events, Self::OpenApi, Self::AsyncApi];
 
     /// Its file, in `docs/spec/` and under `/api/spec/`.
     pub const fn file(self) -> &'static str {
         match self {
             Self::Events => "events.schema.json",
+            Self::OpenApi => "openapi.json",
+            Self::AsyncApi => "asyncapi.json",
         }
     }
 
     const fn media_type(self) -> &'static str {
         match self {
             Self::Events => "application/schema+json",
+            Self::OpenApi | Self::AsyncApi => "application/json",
         }
     }
 
     /// Its text: JSON on many lines, the same for every server of this version.
     pub fn text(self) -> &'static str {
         static EVENTS: LazyLock<String> = LazyLock::new(|| lines(&schema::document()));
+        static OPEN_API: LazyLock<String> = LazyLock::new(|| lines(&openapi::document()));
+        static ASYNC_API: LazyLock<String> = LazyLock::new(|| lines(&asyncapi::document()));
         match self {
             Self::Events => &EVENTS,
+            Self::OpenApi => &OPEN_API,
+            Self::AsyncApi => &ASYNC_API,
         }
     }
 }

@@ -28,7 +28,7 @@ struct Counters {
 }
 
 /// The counts at one moment.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct MetricsSnapshot {
     /// Events seen.
     pub events: u64,

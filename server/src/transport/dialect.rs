@@ -34,7 +34,7 @@ pub(crate) enum Dialect {
 }
 
 /// How server-sent events are written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// `event:` is the type, `data:` the whole event.

@@ -27,7 +27,7 @@ use crate::socket::{Handover, is_reset};
 use crate::telemetry::{Batch, Connection, End, Lane, Transport};
 
 /// What it takes beside the selection.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Parameters {
     #[serde(default)]
     pub(super) format: Format,

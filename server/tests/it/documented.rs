@@ -105,6 +105,7 @@ fn links_between_pages_lead_somewhere() {
         "examples/producers/README.md",
         "docs/ag-ui.md",
         "docs/ai-sdk.md",
+        "docs/api.md",
         "docs/artifacts.md",
         "docs/cloudevents.md",
         "docs/configuration.md",

@@ -99,6 +99,7 @@ mod resume;
 mod retention;
 mod scrape;
 mod slo;
+mod spec_api;
 mod spec_events;
 mod step_command;
 mod step_file;

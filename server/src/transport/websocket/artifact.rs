@@ -33,7 +33,7 @@ type Found = (Artifact, std::fs::File, u64);
 type Sink = SplitSink<WebSocketStream<Socket>, Message>;
 
 /// Where to begin.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct From {
     /// So many bytes the client has already.

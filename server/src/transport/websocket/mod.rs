@@ -22,7 +22,7 @@ use crate::error::Problem;
 use crate::executions::Executions;
 
 /// What it takes beside the selection.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Parameters {
     /// Whether one message may hold several events.
     #[serde(default)]
