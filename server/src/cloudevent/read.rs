@@ -48,11 +48,14 @@ pub(crate) fn members(attributes: Map<String, Value>) -> Result<Map<String, Valu
             (name, value) if TRACE.contains(&name) => {
                 metadata.insert(name.to_owned(), value);
             }
+            (name, _) if !is_name(name) => {
+                return wrong(
+                    "",
+                    "has an attribute whose name is not of a-z and 0-9, or too long",
+                );
+            }
             (_, Value::Array(_) | Value::Object(_)) => {
                 return wrong(&name, "is no text, number or boolean");
-            }
-            (name, _) if !is_name(name) => {
-                return wrong("", "has an attribute whose name is not of a-z and 0-9");
             }
             (_, value) => {
                 kept.insert(name, value);
@@ -99,6 +102,7 @@ pub(crate) fn from_headers(
         if let Some(name) = name.as_str().strip_prefix("ce-") {
             let text = value.to_str().ok().and_then(decoded);
             let Some(text) = text else {
+                let name = Some(name).filter(|name| is_name(name)).unwrap_or_default();
                 return Err(NoEvent(name.to_owned(), "is no text in percent-encoding"));
             };
             attributes.insert(name.to_owned(), text.into());
@@ -130,7 +134,7 @@ fn decoded(text: &str) -> Option<String> {
 
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    !name.is_empty() && name.bytes().all(plain)
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// A type as a word of ours.
@@ -141,3 +145,6 @@ fn word(kind: &str) -> String {
     };
     kind.chars().map(plain).collect()
 }
+
+/// Characters of an attribute's name; the specification asks for no more than 20.
+const LONGEST_NAME: usize = 64;
