@@ -76,6 +76,7 @@ targets! {
     proof "proof",
     condition "condition",
     websocket "websocket",
+    deflate "deflate",
     ingest_body "ingest-body",
     ingest_lines "ingest-lines",
     announce "announce",

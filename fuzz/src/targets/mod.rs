@@ -22,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     ids::PROOF,
     condition::CONDITION,
     socket::WEBSOCKET,
+    socket::DEFLATE,
     ingest::BODY,
     ingest::LINES,
     ingest::ANNOUNCE,

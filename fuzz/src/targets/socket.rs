@@ -62,8 +62,64 @@ pub(super) const WEBSOCKET: Target = Target {
     },
 };
 
+/// What a client has sent that may compress its messages.
+pub(super) const DEFLATE: Target = Target {
+    name: "deflate",
+    largest: 16 << 10,
+    seeds: || {
+        // "Hello", as RFC 7692 writes it: compressed, in two frames, twice, stored, and with a last block
+        let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        let (a, b) = hello.split_at(3);
+        let stored = [
+            0x00, 0x05, 0x00, 0xfa, 0xff, b'H', b'e', b'l', b'l', b'o', 0x00,
+        ];
+        let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+        vec![
+            [&[0][..], &masked(0xc1, &hello)].concat(),
+            [
+                &[1][..],
+                &masked(0x41, a),
+                &masked(0x80, b),
+                &masked(0x81, b"plain"),
+            ]
+            .concat(),
+            [&[2][..], &masked(0xc1, &stored), &masked(0xc1, &last)].concat(),
+            [&[3][..], &masked(0xc2, &hello), &masked(0xc9, b"?")].concat(),
+        ]
+    },
+    words: &["\u{0}\u{0}", "\u{f2}H", "\u{1}"],
+    // the longest distances and lengths that a few bits say, again and again
+    long: |size| vec![[&[1][..], &masked(0xc1, &[0xed, 0xfd].repeat(size / 2))].concat()],
+    check: |bytes| {
+        let mut input = Input(bytes);
+        let piece = 1 + input.below(256);
+        let largest = if piece % 2 == 0 { 200 } else { 64 << 10 };
+        let whole = read_with(input.0, input.0.len().max(1), largest, true);
+        assert_eq!(
+            read_with(input.0, piece, largest, true),
+            whole,
+            "in pieces of {piece}"
+        );
+        for message in &whole.0 {
+            match message {
+                Message::Text(text) => assert!(text.len() <= largest, "{} bytes", text.len()),
+                Message::Ping(_) | Message::Binary | Message::Close(_) => {}
+            }
+        }
+    },
+};
+
 fn read(bytes: &[u8], piece: usize, largest: usize) -> (Vec<Message>, Option<CloseCode>) {
-    let (mut incoming, mut messages) = (Incoming::default(), Vec::new());
+    read_with(bytes, piece, largest, false)
+}
+
+fn read_with(
+    bytes: &[u8],
+    piece: usize,
+    largest: usize,
+    inflates: bool,
+) -> (Vec<Message>, Option<CloseCode>) {
+    let (mut incoming, mut messages) = (Incoming::new(inflates), Vec::new());
     for piece in bytes.chunks(piece) {
         incoming.push(piece);
         loop {

@@ -30,6 +30,8 @@ pub(crate) enum Dialect {
     WebSocket {
         /// Events that are written together are one message, each on a line; else each is a message of its own.
         batched: bool,
+        /// Compressed, as a stream of server-sent events is.
+        coding: Option<Coding>,
     },
 }
 
@@ -60,8 +62,7 @@ impl Dialect {
     /// What compresses it.
     pub(super) const fn coding(self) -> Option<Coding> {
         match self {
-            Self::Sse { coding, .. } => coding,
-            Self::WebSocket { .. } => None,
+            Self::Sse { coding, .. } | Self::WebSocket { coding, .. } => coding,
         }
     }
 
@@ -94,7 +95,7 @@ impl Dialect {
 
     /// Writes events that follow each other, as they are before they are compressed.
     pub(super) fn events(self, records: &[Record], out: &mut BytesMut) {
-        if self == (Self::WebSocket { batched: true }) {
+        if matches!(self, Self::WebSocket { batched: true, .. }) {
             let records: Vec<&Record> = records.iter().collect();
             return lines(&records, out);
         }
@@ -110,7 +111,7 @@ impl Dialect {
 
     /// The events at the beginning that are one message; none where each is one by itself.
     fn together(self, frames: &[Frame]) -> Vec<&Record> {
-        if self != (Self::WebSocket { batched: true }) {
+        if !matches!(self, Self::WebSocket { batched: true, .. }) {
             return Vec::new();
         }
         let mut bytes = 0;

@@ -219,13 +219,11 @@ impl Fan {
             None => {
                 let taken = seats.remove(seat.place());
                 let (cursor, part) = taken.map_or_else(Default::default, |it| (it.cursor, it.part));
-                let (written, open) = part.written();
                 Leave {
                     cursor,
                     unsent: Bytes::new(),
                     owed: None,
-                    written,
-                    open,
+                    written: part.written(),
                 }
             }
         }
@@ -308,13 +306,11 @@ impl Seats {
 
     fn give_up(&mut self, place: usize, unsent: Bytes, owed: Option<Batch>) {
         if let Some(taken) = self.remove(place) {
-            let (written, open) = taken.part.written();
             taken.seat.give_up(Leave {
                 cursor: taken.cursor,
                 unsent,
                 owed,
-                written,
-                open,
+                written: taken.part.written(),
             });
         }
     }

@@ -62,7 +62,7 @@ impl Live {
             connection: Connection::open(delivery, seat.lane(shared)),
             seat,
             pen: Pen::new(dialect),
-            incoming: Incoming::default(),
+            incoming: Incoming::new(dialect.is_web_socket() && dialect.coding().is_some()),
             deadline: Duration::from_millis(config.write_deadline_ms),
             silence: config.limits.silent_peer(),
             largest: config.limits.message_bytes,
@@ -144,9 +144,7 @@ impl Live {
     ) -> io::Result<Option<Cursor>> {
         let delivery = self.connection.delivery().clone();
         let _seated = delivery.seated();
-        let mut seam = BytesMut::new();
-        self.pen.rest(&mut seam);
-        self.write(seam.freeze()).await?;
+        self.pen.rest();
         let fans = self.executions.fans().clone();
         let fan = fans.sit_down(&stream, cursor.seq, &self.seat).await;
         drop(stream);
@@ -175,9 +173,8 @@ impl Live {
             unsent,
             owed,
             written,
-            open,
         } = leave;
-        self.pen.resume(written, open);
+        self.pen.resume(written);
         // it is behind for as long as it does not take this
         let place = delivery.readers().enter(fan.stream(), seq);
         self.write(unsent).await?;

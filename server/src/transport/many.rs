@@ -31,10 +31,13 @@ pub(crate) async fn web_socket(
     Query(websocket::Parameters { batch }): Query<websocket::Parameters>,
     handshake: Result<Handshake, Problem>,
 ) -> Result<Response, Problem> {
-    let handshake = handshake?;
+    let (handshake, coding) = handshake?.compressed(executions.config().compression.streams);
     let feed = Feed::many(executions.clone(), caller);
     Ok(handshake.accept(move |socket, read| {
-        let dialect = Dialect::WebSocket { batched: batch };
+        let dialect = Dialect::WebSocket {
+            batched: batch,
+            coding,
+        };
         Live::new(executions, socket, dialect, true).run(feed, read)
     }))
 }

@@ -12,10 +12,8 @@ use super::feed::Frame;
 /// Writes the frames of one connection, from its first to its last.
 pub(super) struct Pen {
     pub(super) dialect: Dialect,
-    /// The coding's first bytes are written.
+    /// The coding's first bytes are written, and a frame of it is open.
     begun: bool,
-    /// A fan has left a frame of the coding open.
-    open: bool,
     /// Of everything that was written before it was compressed.
     sum: Sum,
     /// Its own; none while a fan writes, and none is wanted that remembers what came before that.
@@ -27,7 +25,6 @@ impl Pen {
         Self {
             dialect,
             begun: false,
-            open: false,
             sum: Sum::default(),
             encoder: None,
         }
@@ -72,8 +69,7 @@ impl Pen {
     fn compress(&mut self, coding: Coding, plain: &[u8], out: &mut BytesMut) -> io::Result<()> {
         if !std::mem::replace(&mut self.begun, true) {
             out.put_slice(coding.prologue());
-        }
-        if std::mem::take(&mut self.open) {
+        } else if self.encoder.is_none() {
             out.put_slice(coding.seam());
         }
         if coding == Coding::Gzip {
@@ -86,18 +82,13 @@ impl Pen {
         encoder.write(plain, out)
     }
 
-    /// A fan writes from here on: ends what is open.
-    pub(super) fn rest(&mut self, out: &mut BytesMut) {
-        let seam = self.dialect.coding().map_or(&[][..], Coding::seam);
-        let own = self.encoder.take().is_some();
-        if (std::mem::take(&mut self.open) || own) && !seam.is_empty() {
-            self.dialect.framed(out, |out| out.put_slice(seam));
-        }
+    /// A fan writes from here on: what comes after it refers to nothing before it.
+    pub(super) fn rest(&mut self) {
+        self.encoder = None;
     }
 
-    /// A fan has written so much, and left a frame open or not.
-    pub(super) fn resume(&mut self, written: Sum, open: bool) {
+    /// A fan has written so much.
+    pub(super) fn resume(&mut self, written: Sum) {
         self.sum = self.sum.then(written);
-        self.open = open;
     }
 }

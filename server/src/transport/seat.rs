@@ -43,8 +43,6 @@ pub(super) struct Leave {
     pub(super) owed: Option<Batch>,
     /// Of all that the fan has written, `unsent` too, before it was compressed.
     pub(super) written: Sum,
-    /// A frame of the coding is open behind it.
-    pub(super) open: bool,
 }
 
 impl Seat {

@@ -32,6 +32,7 @@ mod compression;
 mod counted;
 mod crowd;
 mod damage;
+mod deflate;
 mod distance;
 mod documented;
 mod edge_browser;

@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, header};
 
 use super::Coding;
 
-/// The coding that a client likes best; of those that it likes equally, the one that costs least here. None where it likes
-/// plain bytes best.
+/// The coding that a client likes best; of those that it likes equally, the one that most decoders read as a stream that goes
+/// on. None where it likes plain bytes best.
 pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
     let texts = headers.get_all(header::ACCEPT_ENCODING).iter();
     let listed: Vec<(String, u16)> = texts
@@ -23,7 +23,7 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
         .find(|(it, _)| it == "identity")
         .map_or(0, |(_, weight)| *weight);
     // the last of the greatest counts
-    let best = [Coding::Brotli, Coding::Gzip, Coding::Zstd]
+    let best = [Coding::Brotli, Coding::Zstd, Coding::Gzip]
         .into_iter()
         .filter_map(|coding| Some((weight(coding.name())?, coding)))
         .max_by_key(|(weight, _)| *weight)?;

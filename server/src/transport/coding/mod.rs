@@ -16,6 +16,7 @@ use flate2::{Compress, Compression, FlushCompress};
 
 pub(crate) use self::accept::accepted;
 pub(super) use self::sum::Sum;
+use super::websocket::frame;
 
 /// How a body is coded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,6 +27,11 @@ pub(crate) enum Coding {
     Gzip,
     /// RFC 7932. Its streams cannot be joined half-way, so each connection has its own.
     Brotli,
+    /// RFC 7692: each text message of a WebSocket for itself, or with what the messages before it held where `takes_over`.
+    Messages {
+        /// Whether a message may refer to those before it.
+        takes_over: bool,
+    },
 }
 
 impl Coding {
@@ -35,13 +41,14 @@ impl Coding {
             Self::Zstd => "zstd",
             Self::Gzip => "gzip",
             Self::Brotli => "br",
+            Self::Messages { .. } => "permessage-deflate",
         }
     }
 
     /// Whether one encoding may serve many connections.
     pub(super) const fn is_shared(self) -> bool {
         match self {
-            Self::Zstd | Self::Gzip => true,
+            Self::Zstd | Self::Gzip | Self::Messages { .. } => true,
             Self::Brotli => false,
         }
     }
@@ -50,15 +57,16 @@ impl Coding {
     pub(super) const fn prologue(self) -> &'static [u8] {
         match self {
             Self::Gzip => &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff],
-            Self::Zstd | Self::Brotli => &[],
+            Self::Zstd | Self::Brotli | Self::Messages { .. } => &[],
         }
     }
 
-    /// What ends a frame that was left open: for zstd a last block, of nothing.
+    /// What ends a frame: for zstd a last block, of nothing. It is written together with what begins the next one, as some
+    /// decoders (that of httpx) take the end of a frame at the end of what has arrived for the end of all.
     pub(super) const fn seam(self) -> &'static [u8] {
         match self {
             Self::Zstd => &[1, 0, 0],
-            Self::Gzip | Self::Brotli => &[],
+            Self::Gzip | Self::Brotli | Self::Messages { .. } => &[],
         }
     }
 
@@ -72,7 +80,7 @@ impl Coding {
                 out.put_u32_le(sum.length as u32);
             }
             Self::Brotli => out.put_u8(3),
-            Self::Zstd => {}
+            Self::Zstd | Self::Messages { .. } => {}
         }
     }
 }
@@ -81,6 +89,11 @@ impl Coding {
 pub(super) enum Encoder {
     /// Blocks of deflate, without what stands around them.
     Deflate(Compress),
+    /// The text messages among the frames of a WebSocket.
+    Messages {
+        compress: Compress,
+        takes_over: bool,
+    },
     /// Frames of zstd.
     Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
     /// A stream of brotli.
@@ -94,7 +107,11 @@ impl Encoder {
     /// Where zstd has no memory.
     pub(super) fn new(coding: Coding) -> std::io::Result<Self> {
         Ok(match coding {
-            Coding::Gzip => Self::deflate(),
+            Coding::Gzip => Self::Deflate(deflater()),
+            Coding::Messages { takes_over } => Self::Messages {
+                compress: deflater(),
+                takes_over,
+            },
             Coding::Zstd => {
                 let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
                 encoder.window_log(ZSTD_WINDOW)?;
@@ -109,38 +126,35 @@ impl Encoder {
         })
     }
 
-    /// One for deflate alone.
-    pub(super) fn deflate() -> Self {
-        Self::Deflate(Compress::new_with_window_bits(
-            Compression::new(DEFLATE_LEVEL),
-            false,
-            DEFLATE_WINDOW,
-        ))
-    }
-
     /// Compresses the whole of it.
     ///
     /// # Errors
     /// Where the library fails, which a caller cannot mend.
     pub(super) fn write(&mut self, plain: &[u8], out: &mut BytesMut) -> std::io::Result<()> {
         match self {
-            Self::Deflate(compress) => {
+            Self::Deflate(compress) => deflate(compress, plain, out),
+            Self::Messages {
+                compress,
+                takes_over,
+            } => {
                 let mut rest = plain;
-                let mut buffer = [0; 4096];
-                loop {
-                    let (read, written) = (compress.total_in(), compress.total_out());
-                    compress.compress(rest, &mut buffer, FlushCompress::Sync)?;
-                    let count = |total: u64, before: u64| {
-                        usize::try_from(total - before).unwrap_or_default()
-                    };
-                    let taken = count(compress.total_in(), read);
-                    let made = count(compress.total_out(), written);
-                    out.put_slice(buffer.get(..made).unwrap_or_default());
-                    rest = rest.get(taken..).unwrap_or_default();
-                    if made < buffer.len() && rest.is_empty() {
-                        return Ok(());
+                while let Some((head, payload, after)) = frame::split(rest) {
+                    if frame::is_text(head) {
+                        if !*takes_over {
+                            compress.reset();
+                        }
+                        let mut message = BytesMut::new();
+                        deflate(compress, payload, &mut message)?;
+                        let length = message.len().saturating_sub(FLUSHED.len());
+                        message.truncate(length);
+                        frame::write_compressed(out, &message);
+                    } else {
+                        out.put_slice(head);
+                        out.put_slice(payload);
                     }
+                    rest = after;
                 }
+                Ok(())
             }
             Self::Zstd(encoder) => {
                 encoder.write_all(plain)?;
@@ -160,11 +174,36 @@ impl Encoder {
     }
 }
 
+fn deflater() -> Compress {
+    Compress::new_with_window_bits(Compression::new(DEFLATE_LEVEL), false, DEFLATE_WINDOW)
+}
+
+/// Compresses the whole of it, up to the end of a block.
+fn deflate(compress: &mut Compress, plain: &[u8], out: &mut BytesMut) -> std::io::Result<()> {
+    let mut rest = plain;
+    let mut buffer = [0; 4096];
+    loop {
+        let (read, written) = (compress.total_in(), compress.total_out());
+        compress.compress(rest, &mut buffer, FlushCompress::Sync)?;
+        let count = |total: u64, before: u64| usize::try_from(total - before).unwrap_or_default();
+        let taken = count(compress.total_in(), read);
+        let made = count(compress.total_out(), written);
+        out.put_slice(buffer.get(..made).unwrap_or_default());
+        rest = rest.get(taken..).unwrap_or_default();
+        if made < buffer.len() && rest.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// What a flush of deflate ends with, and a message leaves out.
+pub(super) const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
+
 /// What a page of events loses by a lower level is a tenth, and costs half as much again at a higher one.
 const DEFLATE_LEVEL: u32 = 3;
 
 /// 2^13 bytes: events that follow each other are alike, and one encoder then takes some 160 KiB.
-const DEFLATE_WINDOW: u8 = 13;
+pub(super) const DEFLATE_WINDOW: u8 = 13;
 
 const ZSTD_LEVEL: i32 = 1;
 

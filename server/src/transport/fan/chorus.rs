@@ -2,7 +2,8 @@
 //!
 //! Those that have joined share one encoder, and what it has seen since it was made. Whoever sits down later, or was sent
 //! something that the others were not, joins at the next verse, which is *fresh*: a new encoder writes it, so that it
-//! refers to nothing that came before it, and the same bytes serve all.
+//! refers to nothing that came before it, and the same bytes serve all. Each seat has been written a hello by its own
+//! connection, so a frame of the coding is open on all of them, which a fresh verse ends.
 
 use std::io;
 
@@ -35,10 +36,7 @@ struct Verse {
     after: Seq,
     to: Seq,
     fresh: bool,
-    /// For those who join here.
     bytes: Bytes,
-    /// For those who have joined before.
-    joined: Bytes,
     /// What the chorus had written before it, and with it.
     sums: (Sum, Sum),
     batch: Batch,
@@ -70,19 +68,18 @@ impl Part {
         self.joined.is_some()
     }
 
-    /// What was written to the seat, and whether a frame is open on it.
-    pub(super) fn written(self) -> (Sum, bool) {
+    /// What was written to the seat.
+    pub(super) fn written(self) -> Sum {
         match self.joined {
-            Some((since, sung)) => (self.alone.then(sung.since(since)), true),
-            None => (self.alone, false),
+            Some((since, sung)) => self.alone.then(sung.since(since)),
+            None => self.alone,
         }
     }
 
-    /// With what was written to the seat alone, after the end of what was open on it.
+    /// With what was written to the seat alone.
     pub(super) fn alone(self, written: Sum) -> Self {
-        let (before, _open) = self.written();
         Self {
-            alone: before.then(written),
+            alone: self.written().then(written),
             joined: None,
         }
     }
@@ -93,10 +90,7 @@ pub(super) struct Alone {
     dialect: Dialect,
     to: Seq,
     sum: Sum,
-    /// For a seat that has not joined.
     bytes: Bytes,
-    /// For one that leaves the chorus by it.
-    leaving: Bytes,
     batch: Batch,
 }
 
@@ -110,25 +104,19 @@ impl Alone {
         match coding {
             Some(coding) => {
                 Encoder::new(coding)?.write(plain, &mut coded)?;
-                coded.put_slice(seam);
             }
             None => coded.put_slice(plain),
         }
         let sum = match coding {
             Some(Coding::Gzip) => Sum::of(plain),
-            Some(Coding::Zstd | Coding::Brotli) | None => Sum::default(),
+            Some(Coding::Zstd | Coding::Brotli | Coding::Messages { .. }) | None => Sum::default(),
         };
-        let bytes = framed(dialect, &[], &coded);
-        let leaving = match seam {
-            [] => bytes.clone(),
-            seam => framed(dialect, seam, &coded),
-        };
+        let bytes = framed(dialect, seam, &coded);
         Ok(Self {
             dialect,
             to,
             sum,
             bytes,
-            leaving,
             batch,
         })
     }
@@ -146,10 +134,9 @@ impl Alone {
 
     /// What is written to a seat with this part, and its part after that.
     pub(super) fn for_seat(&self, part: Part) -> (&Bytes, Part) {
-        match (self.dialect.coding(), part.joined) {
-            (None, _) => (&self.bytes, part),
-            (Some(_), None) => (&self.bytes, part.alone(self.sum)),
-            (Some(_), Some(_)) => (&self.leaving, part.alone(self.sum)),
+        match self.dialect.coding() {
+            None => (&self.bytes, part),
+            Some(_) => (&self.bytes, part.alone(self.sum)),
         }
     }
 }
@@ -231,11 +218,8 @@ impl Chorus {
                 .events(records.as_deref().unwrap_or_default(), &mut plain);
             let mut coded = BytesMut::new();
             self.encoder.write(&plain, &mut coded)?;
-            let bytes = framed(self.dialect, &[], &coded);
-            let joined = match self.coding.seam() {
-                seam if fresh && !seam.is_empty() => framed(self.dialect, seam, &coded),
-                _ => bytes.clone(),
-            };
+            let seam = if fresh { self.coding.seam() } else { &[] };
+            let bytes = framed(self.dialect, seam, &coded);
             let before = self.sum;
             if self.coding == Coding::Gzip {
                 self.sum = self.sum.then(Sum::of(&plain));
@@ -248,7 +232,6 @@ impl Chorus {
                 to,
                 fresh,
                 bytes,
-                joined,
                 sums,
                 batch,
             });
@@ -261,14 +244,14 @@ impl Chorus {
     pub(super) fn next(&self, part: Part, cursor: Seq) -> Option<Next> {
         let verse = self.verses.iter().find(|verse| verse.after == cursor)?;
         let (before, sung) = verse.sums;
-        let (bytes, since) = match part.joined {
-            Some((since, _)) => (&verse.joined, since),
-            None if verse.fresh => (&verse.bytes, before),
+        let since = match part.joined {
+            Some((since, _)) => since,
+            None if verse.fresh => before,
             None => return None,
         };
         let joined = Some((since, sung));
         Some(Next {
-            bytes: bytes.clone(),
+            bytes: verse.bytes.clone(),
             batch: verse.batch.clone(),
             to: verse.to,
             part: Part { joined, ..part },

@@ -33,7 +33,10 @@ async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
     socket.writable().await.unwrap();
     let seat = Arc::new(Seat::new(
         socket.into(),
-        Dialect::WebSocket { batched: false },
+        Dialect::WebSocket {
+            batched: false,
+            coding: None,
+        },
     ));
     let fans = fans();
     let fan = fans.sit_down(&stream, 0, &seat).await;
@@ -60,7 +63,13 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
     let stream = log.create(&new, Budget::default()).unwrap();
     let (socket, mut viewer) = crate::socket::tls::pair::pair().await;
     socket.writable().await.unwrap();
-    let seat = Arc::new(Seat::new(socket, Dialect::WebSocket { batched: false }));
+    let seat = Arc::new(Seat::new(
+        socket,
+        Dialect::WebSocket {
+            batched: false,
+            coding: None,
+        },
+    ));
     let fans = fans();
     let _fan = fans.sit_down(&stream, 0, &seat).await;
     let draft = Draft {

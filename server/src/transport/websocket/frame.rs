@@ -5,9 +5,12 @@
 use std::io::Cursor;
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
+use flate2::{Decompress, FlushDecompress, Status};
 use stepcast_core::wire::close::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use crate::transport::coding::FLUSHED;
 
 /// What a frame of ours is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +55,32 @@ pub(crate) fn write_head(out: &mut BytesMut, opcode: Opcode, length: usize) {
     }
 }
 
+/// Writes a text message that is compressed.
+pub(crate) fn write_compressed(out: &mut BytesMut, payload: &[u8]) {
+    let start = out.len();
+    write(out, Opcode::Text, payload);
+    if let Some(first) = out.get_mut(start) {
+        *first |= COMPRESSED;
+    }
+}
+
+/// A frame of ours in front: its head, its payload, and what stands behind it.
+pub(crate) fn split(frames: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let mut cursor = Cursor::new(frames);
+    let (_, length) = FrameHeader::parse(&mut cursor).ok()??;
+    let (head, rest) = frames.split_at_checked(cursor.position().try_into().ok()?)?;
+    let (payload, rest) = rest.split_at_checked(length.try_into().ok()?)?;
+    Some((head, payload, rest))
+}
+
+/// Whether this is the head of a text message.
+pub(crate) fn is_text(head: &[u8]) -> bool {
+    head.first() == Some(&0x81)
+}
+
+/// RSV1: the message is compressed (RFC 7692).
+const COMPRESSED: u8 = 0x40;
+
 /// Writes the last frame.
 pub(crate) fn write_close(out: &mut BytesMut, code: u16) {
     write(out, Opcode::Close, &code.to_be_bytes());
@@ -74,11 +103,28 @@ pub enum Message {
 #[derive(Debug, Default)]
 pub struct Incoming {
     read: BytesMut,
-    /// The message that has begun in frames before, and whether it is text.
-    begun: Option<(bool, Vec<u8>)>,
+    /// The message that has begun in frames before.
+    begun: Option<Begun>,
+    /// Whether messages may be compressed.
+    inflates: bool,
+}
+
+#[derive(Debug)]
+struct Begun {
+    is_text: bool,
+    is_compressed: bool,
+    bytes: Vec<u8>,
 }
 
 impl Incoming {
+    /// One that has read nothing, of a client that may compress its messages or not.
+    pub fn new(inflates: bool) -> Self {
+        Self {
+            inflates,
+            ..Self::default()
+        }
+    }
+
     /// Takes bytes as they arrive.
     pub fn push(&mut self, bytes: &[u8]) {
         self.read.extend_from_slice(bytes);
@@ -92,7 +138,8 @@ impl Incoming {
     /// The next message, where it is whole.
     ///
     /// # Errors
-    /// The code to close with: 1002 for a frame that breaks the protocol, 1007 for text that is not UTF-8, 1009 for a message past `largest`.
+    /// The code to close with: 1002 for a frame that breaks the protocol, 1007 for text that is not UTF-8, 1009 for a message
+    /// that is past `largest`, be it once it is decompressed.
     pub fn next(&mut self, largest: usize) -> Result<Option<Message>, CloseCode> {
         loop {
             let mut cursor = Cursor::new(&self.read);
@@ -110,7 +157,10 @@ impl Incoming {
                 .filter(|length| *length <= largest)
                 .ok_or(CloseCode::TooBig)?;
             let is_control = matches!(header.opcode, OpCode::Control(_));
-            let reserved = header.rsv1 || header.rsv2 || header.rsv3;
+            // what is compressed says so once, in its first frame
+            let begins = matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+            let is_compressed = header.rsv1 && self.inflates && begins;
+            let reserved = (header.rsv1 && !is_compressed) || header.rsv2 || header.rsv3;
             if reserved || (is_control && (length > 125 || !header.is_final)) {
                 return Err(CloseCode::Protocol);
             }
@@ -136,30 +186,36 @@ impl Incoming {
         payload: Vec<u8>,
         largest: usize,
     ) -> Result<Option<Message>, CloseCode> {
-        let (is_text, bytes) = match header.opcode {
+        let message = match header.opcode {
             OpCode::Control(Control::Ping) => return Ok(Some(Message::Ping(payload))),
             OpCode::Control(Control::Pong) => return Ok(None),
             OpCode::Control(Control::Close) => return closing(&payload).map(Some),
-            OpCode::Data(kind @ (Data::Text | Data::Binary)) if self.begun.is_none() => {
-                (kind == Data::Text, payload)
-            }
+            OpCode::Data(kind @ (Data::Text | Data::Binary)) if self.begun.is_none() => Begun {
+                is_text: kind == Data::Text,
+                is_compressed: header.rsv1,
+                bytes: payload,
+            },
             OpCode::Data(Data::Continue) => {
-                let (is_text, mut bytes) = self.begun.take().ok_or(CloseCode::Protocol)?;
-                if bytes.len() + payload.len() > largest {
+                let mut begun = self.begun.take().ok_or(CloseCode::Protocol)?;
+                if begun.bytes.len() + payload.len() > largest {
                     return Err(CloseCode::TooBig);
                 }
-                bytes.extend_from_slice(&payload);
-                (is_text, bytes)
+                begun.bytes.extend_from_slice(&payload);
+                begun
             }
             OpCode::Control(Control::Reserved(_)) | OpCode::Data(_) => {
                 return Err(CloseCode::Protocol);
             }
         };
         if !header.is_final {
-            self.begun = Some((is_text, bytes));
+            self.begun = Some(message);
             return Ok(None);
         }
-        if !is_text {
+        let bytes = match message.is_compressed {
+            true => inflate(&message.bytes, largest)?,
+            false => message.bytes,
+        };
+        if !message.is_text {
             return Ok(Some(Message::Binary));
         }
         match String::from_utf8(bytes) {
@@ -167,6 +223,44 @@ impl Incoming {
             Err(_not_text) => Err(CloseCode::NotText),
         }
     }
+}
+
+/// A message that refers to none before it: clients are told so. What it comes to is bounded before it is made.
+fn inflate(compressed: &[u8], largest: usize) -> Result<Vec<u8>, CloseCode> {
+    let mut inflater = Decompress::new(false);
+    let mut bytes = Vec::new();
+    for part in [compressed, &FLUSHED] {
+        let mut rest = part;
+        loop {
+            let mut buffer = [0; 4096];
+            let (read, written) = (inflater.total_in(), inflater.total_out());
+            let status = inflater
+                .decompress(rest, &mut buffer, FlushDecompress::Sync)
+                .map_err(|_corrupt| CloseCode::Protocol)?;
+            let count =
+                |total: u64, before: u64| usize::try_from(total - before).unwrap_or_default();
+            let (taken, made) = (
+                count(inflater.total_in(), read),
+                count(inflater.total_out(), written),
+            );
+            bytes.extend_from_slice(buffer.get(..made).unwrap_or_default());
+            rest = rest.get(taken..).unwrap_or_default();
+            if bytes.len() > largest {
+                return Err(CloseCode::TooBig);
+            }
+            // a last block ends the message, whatever stands behind it
+            if status == Status::StreamEnd {
+                return Ok(bytes);
+            }
+            if made < buffer.len() && (rest.is_empty() || taken == 0) {
+                break;
+            }
+        }
+        if !rest.is_empty() {
+            return Err(CloseCode::Protocol);
+        }
+    }
+    Ok(bytes)
 }
 
 /// A close frame holds nothing, or a code that may be sent and a reason in UTF-8.
@@ -270,6 +364,69 @@ mod tests {
             }
             assert_eq!(read, expected, "in parts of {size}");
             assert!(incoming.is_idle());
+        }
+    }
+
+    /// What a client makes of a message that it compresses.
+    fn compressed(text: &[u8]) -> Vec<u8> {
+        let mut compress = flate2::Compress::new(flate2::Compression::new(6), false);
+        let mut bytes = Vec::with_capacity(text.len() + 1024);
+        let flush = flate2::FlushCompress::Sync;
+        compress.compress_vec(text, &mut bytes, flush).unwrap();
+        bytes.truncate(bytes.len() - FLUSHED.len());
+        bytes
+    }
+
+    /// A client's message, compressed.
+    fn deflated(text: &[u8]) -> Vec<u8> {
+        client(0xc1, &compressed(text))
+    }
+
+    fn inflated(bytes: &[u8]) -> Result<Option<Message>, CloseCode> {
+        let mut incoming = Incoming::new(true);
+        incoming.push(bytes);
+        incoming.next(LARGEST)
+    }
+
+    #[test]
+    fn compressed_messages_are_read_where_that_was_agreed() {
+        let long = "a long text, again and again ".repeat(900);
+        for message in ["", "x", "grüße", &long] {
+            let bytes = deflated(message.as_bytes());
+            assert_eq!(inflated(&bytes), Ok(Some(text(message))));
+            assert_eq!(read(&bytes), Err(CloseCode::Protocol), "it was not agreed");
+        }
+        // in parts: the first says that it is compressed
+        let payload = compressed(long.as_bytes());
+        let (a, b) = payload.split_at(payload.len() / 2);
+        let parts = [client(0x41, a), client(0x89, b"?"), client(0x80, b)].concat();
+        let mut incoming = Incoming::new(true);
+        incoming.push(&parts);
+        assert_eq!(
+            incoming.next(LARGEST),
+            Ok(Some(Message::Ping(b"?".to_vec())))
+        );
+        assert_eq!(incoming.next(LARGEST), Ok(Some(text(&long))));
+        assert_eq!(inflated(&client(0x81, b"plain")), Ok(Some(text("plain"))));
+    }
+
+    #[test]
+    fn a_compressed_message_that_is_none_or_too_large_is_refused() {
+        let bomb = deflated(&vec![b'x'; 64 * LARGEST]);
+        assert!(bomb.len() < LARGEST, "its frame is small");
+        for (bytes, code) in [
+            (bomb, CloseCode::TooBig),
+            (client(0xc1, &[0xff; 40]), CloseCode::Protocol),
+            (client(0xc9, b"a ping"), CloseCode::Protocol),
+            (client(0xc0, b"nothing begun"), CloseCode::Protocol),
+            (
+                [client(0x41, b""), client(0xc0, b"")].concat(),
+                CloseCode::Protocol,
+            ),
+            (client(0xa1, b"another bit"), CloseCode::Protocol),
+            (deflated(&[0xff]), CloseCode::NotText),
+        ] {
+            assert_eq!(inflated(&bytes), Err(code), "{:02x?}", bytes.get(..8));
         }
     }
 

@@ -8,9 +8,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::deflate::Offer;
 use crate::access::proof::{PROTOCOL, protocols};
 use crate::error::Problem;
 use crate::socket::{Handover, Socket};
+use crate::transport::coding::Coding;
 
 /// A request that asks for a WebSocket as it should.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub(crate) struct Handshake {
     /// Which of them is chosen. One that carries a token is never repeated.
     chosen: Option<&'static str>,
     handover: Handover,
+    /// What the client offers of compression that this server takes.
+    offer: Option<Offer>,
+    compressed: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Handshake {
@@ -68,12 +73,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Handshake {
                 "this connection cannot be upgraded",
             )
         })?;
+        let offer = Offer::first(headers);
         let offered = protocols(headers).map(str::to_owned).collect();
         let mut handshake = Self {
             accept,
             offered,
             chosen: None,
             handover,
+            offer,
+            compressed: false,
         };
         handshake.choose(PROTOCOL);
         Ok(handshake)
@@ -88,6 +96,16 @@ impl Handshake {
             self.chosen = Some(protocol);
         }
         offered
+    }
+
+    /// Compresses messages where the client offers it and the settings have it so.
+    pub(in crate::transport) fn compressed(mut self, allowed: bool) -> (Self, Option<Coding>) {
+        self.compressed = allowed && self.offer.is_some();
+        let offer = self.offer.as_ref().filter(|_| self.compressed);
+        let coding = offer.map(|offer| Coding::Messages {
+            takes_over: offer.takes_over,
+        });
+        (self, coding)
     }
 
     /// Switches protocols; `taker` goes on.
@@ -107,6 +125,11 @@ impl Handshake {
         if let Some(protocol) = self.chosen {
             let protocol = HeaderValue::from_static(protocol);
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        if let Some(offer) = self.offer.filter(|_| self.compressed)
+            && let Ok(answer) = HeaderValue::from_str(&offer.answer())
+        {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, answer);
         }
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);

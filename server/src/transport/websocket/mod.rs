@@ -1,6 +1,7 @@
 //! `WS /ws/pipeline/{execution_id}`: a text message an event, or several in one.
 
 pub(crate) mod artifact;
+mod deflate;
 pub(crate) mod frame;
 pub(super) mod handshake;
 
@@ -42,10 +43,13 @@ pub(crate) async fn open(
     let Path(id) =
         id.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
     let id: ExecutionId = id.parse()?;
-    let handshake = handshake?;
+    let (handshake, coding) = handshake?.compressed(executions.config().compression.streams);
     let feed = Feed::single(executions.clone(), id, selection, caller);
     Ok(handshake.accept(move |socket, read| {
-        let dialect = Dialect::WebSocket { batched: batch };
+        let dialect = Dialect::WebSocket {
+            batched: batch,
+            coding,
+        };
         Live::new(executions, socket, dialect, false).run(feed, read)
     }))
 }
