@@ -9,6 +9,7 @@ use super::{Access, Action, Known, On, decide};
 use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
+use crate::limits::{Later, StreamPlace, Who};
 use crate::log::ExecutionRow;
 use crate::telemetry::Wire;
 
@@ -21,6 +22,10 @@ pub(crate) struct Caller {
     pub(crate) source: Source,
     /// On what kind of connection.
     pub(crate) wire: Wire,
+    /// The place of the stream that they open, where such are counted.
+    pub(crate) place: Option<StreamPlace>,
+    /// They have asked too often, of a route that says so itself.
+    pub(crate) later: Option<Later>,
 }
 
 impl Caller {
@@ -31,6 +36,8 @@ impl Caller {
             pass: Pass::default(),
             source: Source::default(),
             wire: Wire::default(),
+            place: None,
+            later: None,
         }
     }
 
@@ -52,6 +59,15 @@ impl Caller {
             credential: Some(known.credential),
             after: None,
         })
+    }
+
+    /// Counts what they write of events.
+    pub(crate) fn writes(&self, executions: &Executions, bytes: usize) -> Result<(), Later> {
+        let counted = executions.access().closed().map(|closed| {
+            let who = Who::of(&self.identity, self.source);
+            closed.rates.bytes(&who, bytes)
+        });
+        counted.unwrap_or(Ok(()))
     }
 
     /// The name that what they do belongs to.

@@ -13,6 +13,7 @@ use stepcast_core::id::ExecutionId;
 use tokio::time::Instant;
 
 use super::caller::Caller;
+use super::counting::{CROWDS, TOO_MANY};
 use super::decision::{Action, On, Pass, decide};
 use super::identity::Identity;
 use super::ticket::Purpose;
@@ -20,6 +21,7 @@ use super::{Closed, Deed, Unproven};
 use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
+use crate::limits::StreamPlace;
 use crate::router::{Ask, Rules};
 
 /// What the gate knows.
@@ -57,16 +59,8 @@ impl Gate {
         let id = execution_id.as_ref().map(ExecutionId::as_str);
         let identity = self.closed.identify(parts, id, Purpose::of(path)).await;
         let source = parts.extensions.get().copied().unwrap_or_default();
-        let passed = |identity, pass, action| Passed {
-            caller: Caller {
-                identity,
-                pass,
-                source,
-                wire: source.wire,
-            },
-            action,
-            execution_id: execution_id.clone(),
-            status: None,
+        let passed = |identity, pass, action| {
+            Passed::of(identity, source, pass, action, execution_id.clone())
         };
         match ask {
             Ask::Nothing => {
@@ -80,31 +74,20 @@ impl Gate {
                     Err(Unproven::Nothing | Unproven::Invalid(_)) => Identity::Stranger,
                     Ok(identity) => identity,
                 };
-                let Some(id) = &execution_id else {
-                    // each subscription is decided upon, and told of, by itself
-                    let own = decide(&identity, Action::List, On::Nothing);
-                    return Ok(passed(identity, own.unwrap_or_default(), None));
-                };
-                let row = self.executions.find(id)?;
-                let (pass, status) =
-                    match decide(&identity, Action::Open, On::Execution(row.as_ref())) {
-                        Ok(pass) => (pass, None),
-                        Err(denied) => (Pass::default(), Some(denied.told().0)),
-                    };
-                Ok(Passed {
-                    status,
-                    ..passed(identity, pass, Some(Action::Open))
-                })
+                self.handshake(identity, source, execution_id)
             }
             Ask::Name => Ok(passed(identity?, Pass::default(), None)),
             Ask::May(action) => {
                 let identity = identity?;
+                let place = self.closed.counted(&identity, source, action, None).await?;
                 let pass = decide(&identity, action, On::Nothing);
                 self.turned(&identity, source, action, None, &pass).await;
-                Ok(passed(identity, pass?, Some(action)))
+                Ok(passed(identity, pass?, Some(action)).at(place))
             }
             Ask::Of(action) => {
                 let identity = identity?;
+                let id = execution_id.as_ref();
+                let place = self.closed.counted(&identity, source, action, id).await?;
                 let row = match &execution_id {
                     Some(id) => self.executions.find(id)?,
                     None => None,
@@ -112,9 +95,44 @@ impl Gate {
                 let pass = decide(&identity, action, On::Execution(row.as_ref()));
                 self.turned(&identity, source, action, execution_id.as_ref(), &pass)
                     .await;
-                Ok(passed(identity, pass?, Some(action)))
+                Ok(passed(identity, pass?, Some(action)).at(place))
             }
         }
+    }
+
+    /// Lets a handshake through: what is wrong is said by the stream that it opens.
+    fn handshake(
+        &self,
+        identity: Identity,
+        source: Source,
+        execution_id: Option<ExecutionId>,
+    ) -> Result<Passed, Problem> {
+        let open = Some(Action::Open);
+        let place = match self.closed.count(&identity, source, Action::Open) {
+            Ok(place) => place,
+            Err(later) => {
+                let mut passed = Passed::of(identity, source, Pass::default(), open, execution_id);
+                passed.caller.later = Some(later);
+                passed.status = Some(TOO_MANY);
+                return Ok(passed);
+            }
+        };
+        let Some(id) = execution_id else {
+            // each subscription is decided upon, and told of, by itself
+            let own = decide(&identity, Action::List, On::Nothing);
+            let passed = Passed::of(identity, source, own.unwrap_or_default(), None, None);
+            return Ok(passed.at(place));
+        };
+        let row = self.executions.find(&id)?;
+        let (pass, status) = match decide(&identity, Action::Open, On::Execution(row.as_ref())) {
+            Ok(pass) => (pass, None),
+            Err(denied) => (Pass::default(), Some(denied.told().0)),
+        };
+        let passed = Passed {
+            status,
+            ..Passed::of(identity, source, pass, open, Some(id))
+        };
+        Ok(passed.at(place))
     }
 
     /// Refuses what no rule names: a method that a route does not have, or a route that asks for nothing by name.
@@ -162,6 +180,10 @@ impl Gate {
         let execution = passed.execution_id.map(|id| id.to_string()).or(located);
         let status = passed.status.unwrap_or_else(|| status.as_u16());
         let told = &self.closed.told;
+        // one who asks without end could push others out of the audit log
+        if status == TOO_MANY && !told.is_news(identity, CROWDS, None) {
+            return;
+        }
         if is_frequent(passed.action) && !told.is_news(identity, word, execution.as_deref()) {
             return;
         }
@@ -170,6 +192,36 @@ impl Gate {
             ..Deed::of(identity, passed.caller.source, word, status)
         };
         self.closed.note(deed).await;
+    }
+}
+
+impl Passed {
+    fn of(
+        identity: Identity,
+        source: Source,
+        pass: Pass,
+        action: Option<Action>,
+        execution_id: Option<ExecutionId>,
+    ) -> Self {
+        Self {
+            caller: Caller {
+                identity,
+                pass,
+                source,
+                place: None,
+                later: None,
+                wire: source.wire,
+            },
+            action,
+            execution_id,
+            status: None,
+        }
+    }
+
+    /// With the place of the stream that is opened.
+    fn at(mut self, place: Option<StreamPlace>) -> Self {
+        self.caller.place = place;
+        self
     }
 }
 

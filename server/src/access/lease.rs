@@ -10,15 +10,26 @@ use tokio_util::sync::CancellationToken;
 use super::decision::Pass;
 use super::identity::Credential;
 use crate::clock::unix_millis;
+use crate::limits::StreamPlace;
 
 /// Until when a stream may go on: for good, on a server without accounts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lease {
     until: Option<Instant>,
     revoked: Option<Arc<CancellationToken>>,
+    /// The stream counts among those of its user for as long.
+    _place: Option<StreamPlace>,
 }
 
 impl Lease {
+    /// The same, of a stream that has this place.
+    pub(crate) fn at(self, place: Option<StreamPlace>) -> Self {
+        Self {
+            _place: place,
+            ..self
+        }
+    }
+
     /// Whether it is over.
     pub(crate) fn is_over(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
@@ -60,6 +71,7 @@ impl Leases {
         });
         Lease {
             until,
+            _place: None,
             revoked: pass.credential.and_then(|credential| self.of(credential)),
         }
     }

@@ -9,6 +9,7 @@
 
 mod audit;
 mod caller;
+mod counting;
 mod decision;
 pub(crate) mod gate;
 mod identity;
@@ -57,6 +58,7 @@ use crate::clock::unix_millis;
 use crate::config::Config;
 use crate::edge::Source;
 use crate::error::Problem;
+use crate::limits::Rates;
 
 /// Who may come in; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +76,7 @@ pub(crate) struct Closed {
     leases: Leases,
     /// What the audit log was told lately.
     pub(crate) told: Told,
+    pub(crate) rates: Rates,
     /// Strangers who fail to sign in are told of this often: they cannot push others out of the audit log.
     failures: DefaultDirectRateLimiter,
 }
@@ -109,6 +112,7 @@ impl Access {
             verifier,
             leases: Leases::default(),
             told: Told::default(),
+            rates: Rates::new(&config.limits, config.max_body_bytes),
             failures: RateLimiter::direct(Quota::per_minute(FAILURES)),
         }))))
     }

@@ -34,6 +34,9 @@ pub(crate) async fn events(
     match body::media_type(request.headers()).as_str() {
         media if let Some(written) = Written::of(media, request.headers()) => {
             let body = body::read(request, &executions).await?;
+            if let Err(later) = caller.writes(&executions, body.len()) {
+                return Err(Problem::too_many(later.told(), later.seconds()));
+            }
             let taken = take_body(&executions, &id, producer.as_ref(), &body, written);
             let receipt = taken.await?;
             stream.settled(receipt.last).await?;
@@ -41,7 +44,7 @@ pub(crate) async fn events(
         }
         "application/x-ndjson" => {
             let lease = executions.access().lease(&caller.pass);
-            let intake = Intake::new(executions, stream, producer, lease);
+            let intake = Intake::new(executions, stream, producer, (caller, lease));
             intake.run(request.into_body()).await
         }
         _ => Err(Problem::new(

@@ -14,10 +14,11 @@ use stepcast_core::id::Seq;
 use super::incoming::{Expected, too_large};
 use super::ingest::answer;
 use super::lines::{Lines, TooLong};
-use crate::access::Lease;
+use crate::access::{Caller, Lease};
 use crate::context::Draft;
 use crate::error::Problem;
 use crate::executions::{Executions, Producer, Receipt, Refusal, Unit};
+use crate::limits::Later;
 use crate::log::Stream;
 
 /// One request's lines.
@@ -31,7 +32,8 @@ pub(super) struct Intake {
     /// Whole lines that have not been taken, and the number of the first.
     group: Vec<Draft>,
     first_line: u64,
-    /// Until when lines are taken.
+    /// Who sends them, and until when they are taken.
+    caller: Caller,
     lease: Lease,
     /// All groups so far.
     receipt: Receipt,
@@ -44,7 +46,7 @@ impl Intake {
         executions: Executions,
         stream: Arc<Stream>,
         producer: Option<Producer>,
-        lease: Lease,
+        (caller, lease): (Caller, Lease),
     ) -> Self {
         let receipt = Receipt {
             last: stream.tail().last_seq,
@@ -57,6 +59,7 @@ impl Intake {
             producer,
             group: Vec::new(),
             first_line: 0,
+            caller,
             lease,
             receipt,
             unsettled: VecDeque::new(),
@@ -123,6 +126,12 @@ impl Intake {
     }
 
     async fn arrived(&mut self, chunk: &Bytes) -> Result<(), Problem> {
+        while let Err(Later(wait)) = self.caller.writes(&self.executions, chunk.len()) {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.executions.stopping().cancelled() => return Err(stops()),
+            }
+        }
         self.lines.push(chunk);
         let mut any = false;
         loop {

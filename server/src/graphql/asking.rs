@@ -9,6 +9,7 @@ use stepcast_core::wire::close::CloseCode;
 use crate::access::{Action, Caller, Deed, Denied, On, Pass, decide};
 use crate::error::Problem;
 use crate::executions::Executions;
+use crate::limits::StreamPlace;
 use crate::log::ExecutionRow;
 
 /// What every resolver is given with a request.
@@ -41,8 +42,22 @@ impl Asking {
 
     /// Whether they may do this, to no execution that there is.
     pub(crate) async fn may(&self, action: Action) -> Result<Pass, Problem> {
+        self.counted(action, None).await?;
         let pass = decide(&self.caller.identity, action, On::Nothing);
         self.decided(action, None, pass).await
+    }
+
+    /// Counts what is dear: the place of a stream that is opened.
+    pub(crate) async fn counted(
+        &self,
+        action: Action,
+        id: Option<&ExecutionId>,
+    ) -> Result<Option<StreamPlace>, Problem> {
+        let Some(closed) = self.executions.access().closed() else {
+            return Ok(None);
+        };
+        let (identity, source) = (&self.caller.identity, self.caller.source);
+        closed.counted(identity, source, action, id).await
     }
 
     /// The execution of this id, where they may do this to it. Another's is as unknown as one that is not there.

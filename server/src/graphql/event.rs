@@ -88,9 +88,10 @@ pub(super) struct Gap {
 
 impl Gap {
     pub(super) fn new(from: Seq, to: Seq, reason: GapReason) -> Self {
-        let reason = match reason {
-            GapReason::Epoch => "epoch",
-            _ => "retention",
+        let reason = if reason == GapReason::Epoch {
+            "epoch"
+        } else {
+            "retention"
         };
         Self {
             from: Long(from),

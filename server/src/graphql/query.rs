@@ -33,6 +33,10 @@ pub(super) enum Grouping {
     Day,
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a field's arguments are its function's"
+)]
 #[Object]
 impl Query {
     /// Executions that you may see, the newest first: `first` of them, 50 where that is left out, at most 500. `after` is
@@ -50,7 +54,8 @@ impl Query {
         asking.may(Action::List).await?;
         let limit = page(first, 50, 500);
         let before = after.map(|text| text.parse::<i64>()).transpose();
-        let before = before.map_err(|_| super::bad("`after` is the `next` of the page before"))?;
+        let before =
+            before.map_err(|_no_number| super::bad("`after` is the `next` of the page before"))?;
         let statuses = status.unwrap_or_default();
         let rows = asking.executions.list(&ListQuery {
             limit,

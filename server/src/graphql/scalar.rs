@@ -10,12 +10,12 @@ pub(super) struct Long(pub(super) u64);
 #[Scalar]
 impl ScalarType for Long {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::Number(number) if number.as_u64().is_some() => {
-                Ok(Self(number.as_u64().unwrap_or_default()))
-            }
-            _ => Err(InputValueError::expected_type(value)),
+        if let Value::Number(number) = &value
+            && let Some(number) = number.as_u64()
+        {
+            return Ok(Self(number));
         }
+        Err(InputValueError::expected_type(value))
     }
 
     fn to_value(&self) -> Value {

@@ -36,6 +36,9 @@ impl Subscription {
         pace: Option<f64>,
     ) -> Result<impl Stream<Item = Result<Update>> + use<>> {
         let asking = Asking::of(context)?.clone();
+        let place = asking
+            .counted(Action::Open, id.parse().ok().as_ref())
+            .await?;
         let (row, pass) = asking.execution(&id, Action::Open).await?;
         asking.note(Action::Open, Some(&row.id), 200).await;
         let mut selection = selection(after, filter)?;
@@ -52,7 +55,11 @@ impl Subscription {
             wire: caller.wire,
         };
         let connection = Connection::open(executions.delivery().clone(), lane);
-        let caller = Caller { pass, ..caller };
+        let caller = Caller {
+            pass,
+            place,
+            ..caller
+        };
         let follower = Follower {
             feed: Feed::single(executions, row.id, selection, caller),
             cut,

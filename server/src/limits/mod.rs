@@ -3,9 +3,11 @@
 mod body;
 mod counts;
 mod depth;
+mod rates;
 mod settings;
 
 pub(crate) use self::body::Arriving;
 pub(crate) use self::counts::{Counts, Place};
 pub(crate) use self::depth::is_deeper;
+pub(crate) use self::rates::{Kind, Later, Rates, StreamPlace, Who};
 pub use self::settings::LimitSettings;

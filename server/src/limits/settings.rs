@@ -36,6 +36,15 @@ pub struct LimitSettings {
     pub message_bytes: usize,
     /// Executions that are followed at once on one connection.
     pub subscriptions_per_connection: usize,
+    /// Streams that one user may open in a minute, subscriptions of a shared connection among them; 0 for no limit,
+    /// as in the next three.
+    pub opens_per_minute: u32,
+    /// Streams that one user has open at once.
+    pub streams_per_user: usize,
+    /// Runs that one user may start in a minute, or have go on.
+    pub starts_per_minute: u32,
+    /// What one user may write of events in a second, in bytes.
+    pub ingest_bytes_per_second: u32,
     /// A peer from which nothing has come for so long is gone, in milliseconds: no acknowledgement of what it was
     /// sent, no answer to a WebSocket's pings; 0 for no limit.
     pub silent_peer_ms: u64,
@@ -55,6 +64,10 @@ impl Default for LimitSettings {
             json_depth: 64,
             message_bytes: 64 << 10,
             subscriptions_per_connection: 64,
+            opens_per_minute: 1_200,
+            streams_per_user: 2_000,
+            starts_per_minute: 600,
+            ingest_bytes_per_second: 32 << 20,
             silent_peer_ms: 120_000,
         }
     }

@@ -6,7 +6,7 @@ use stepcast::access::Action;
 use stepcast::config::Config;
 use stepcast::{Ask, RunError, routes};
 
-use crate::access_harness::{ALL, ask, closed, get, post, said, start, token, ws};
+use crate::access_harness::{ALL, ask, closed, get, post, said, start, token, weaker, ws};
 use crate::harness::{Server, soon};
 
 /// A path of a route, for one execution.
@@ -148,6 +148,34 @@ async fn a_token_without_the_scope_cannot_do_it_to_its_own_run_either() {
         }
     }
     assert_eq!(Action::Audit.scope().as_str(), "admin");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_watch_may_do_nothing_else_to_their_own_run() {
+    let server = closed().await;
+    let alice = token(&server, "alice", ALL);
+    start(&server, "run", &alice).await;
+    let weak = weaker(&server, "watch");
+    for (method, path, body) in [
+        (Method::POST, "/api/executions/run/cancel", json!({})),
+        (Method::DELETE, "/api/executions/run", json!({})),
+        (Method::POST, "/api/executions/run/resume", json!({})),
+        (Method::POST, "/api/executions/run/events", json!([])),
+        (
+            Method::POST,
+            "/api/executions/run/waits/w/answer",
+            json!({}),
+        ),
+        (Method::POST, "/api/executions", json!({})),
+        (Method::GET, "/api/pipelines", json!({})),
+        (Method::GET, "/api/audit", json!({})),
+    ] {
+        let asked = ask(&server, method.clone(), path, &weak).json(&body);
+        let (status, body) = said(asked).await;
+        assert_eq!(status, 403, "{method} {path}: {body}");
+    }
+    assert_eq!(get(&server, "/api/executions/run", &weak).await.0, 200);
     server.stop().await;
 }
 

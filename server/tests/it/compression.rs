@@ -16,7 +16,7 @@ use crate::harness::{Server, complete, emit, progress, soon};
 
 /// A decoder that gives what it can as soon as it can.
 enum Decoder {
-    Gzip(flate2::write::GzDecoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzDecoder<Vec<u8>>>),
     Zstd(zstd::stream::write::Decoder<'static, Vec<u8>>),
     Brotli(Box<brotli::DecompressorWriter<Vec<u8>>>),
     Plain(Vec<u8>),
@@ -25,7 +25,7 @@ enum Decoder {
 impl Decoder {
     fn new(coding: &str) -> Self {
         match coding {
-            "gzip" => Self::Gzip(flate2::write::GzDecoder::new(Vec::new())),
+            "gzip" => Self::Gzip(Box::new(flate2::write::GzDecoder::new(Vec::new()))),
             "zstd" => Self::Zstd(zstd::stream::write::Decoder::new(Vec::new()).unwrap()),
             "br" => Self::Brotli(Box::new(brotli::DecompressorWriter::new(Vec::new(), 4096))),
             _ => Self::Plain(Vec::new()),

@@ -21,6 +21,7 @@ mod artifact_steps;
 mod artifact_stream;
 mod artifact_upload;
 mod attack_harness;
+mod attack_rate;
 mod attack_silent;
 mod attack_size;
 mod attack_slow;

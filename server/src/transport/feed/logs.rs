@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Feed;
 use crate::access::{Action, Deed, Denied, Identity, Lease, On, Pass, decide};
+use crate::limits::{Kind, Who};
 use crate::log::{Reader, Record, Stream, Tail};
 use crate::telemetry::{Place, tell_replay};
 
@@ -43,12 +44,17 @@ impl Feed {
         if matches!(self.identity, Identity::Local) {
             return Ok(Pass::default());
         }
+        let access = self.executions.access();
+        if let Some(closed) = access.closed().filter(|_| self.many) {
+            let who = Who::of(&self.identity, self.source);
+            let taken = closed.rates.take(&who, Kind::Open);
+            taken.map_err(|later| (429, later.told()))?;
+        }
         let row = self.executions.find(execution_id).map_err(|error| {
             tracing::error!(%execution_id, %error, "an execution could not be looked up");
             (500, "The log could not be read.".to_owned())
         })?;
         let pass = decide(&self.identity, Action::Open, On::Execution(row.as_ref()));
-        let access = self.executions.access();
         let good = pass.and_then(|pass| match self.many && !access.is_good(&pass) {
             true => Err(Denied::Unknown),
             false => Ok(pass),

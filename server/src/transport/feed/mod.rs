@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::Source;
 use crate::executions::Executions;
+use crate::limits::Later;
 use crate::log::{Reader, Record, StoreError, Stream};
 use crate::telemetry::{Batch, Connection, Resumes, Wire};
 
@@ -112,7 +113,11 @@ impl Feed {
     ) -> Self {
         let after = caller.pass.begin(selection.after);
         let config = session_config(executions.config());
+        let later = caller.later;
         let mut feed = Self::begun(executions, caller, config);
+        if let Some(later) = later {
+            return feed.comes_later(later);
+        }
         feed.paced = selection.pace.is_some();
         // what a link shows begins somewhere too: its reader has not been there
         if let Position::After(cursor) = selection.after {
@@ -129,7 +134,11 @@ impl Feed {
     /// A session that follows what its client asks for.
     pub(crate) fn many(executions: Executions, caller: Caller) -> Self {
         let config = many_config(executions.config());
+        let later = caller.later;
         let feed = Self::begun(executions, caller, config);
+        if let Some(later) = later {
+            return feed.comes_later(later);
+        }
         if matches!(feed.identity, Identity::Stranger) {
             let (status, message) = Denied::Stranger.told();
             return feed.told(Input::TurnedAway { status, message });
@@ -160,6 +169,17 @@ impl Feed {
         })
     }
 
+    /// A session that says when to come back, and nothing else.
+    fn comes_later(mut self, later: Later) -> Self {
+        let retry_ms = u64::try_from(later.0.as_millis()).unwrap_or(u64::MAX);
+        self.first
+            .push(Frame::Control(ControlFrame::Goaway { retry_ms }));
+        self.told(Input::TurnedAway {
+            status: 429,
+            message: later.told(),
+        })
+    }
+
     /// A session that was told nothing yet.
     fn begun(executions: Executions, caller: Caller, config: SessionConfig) -> Self {
         let clock = Clock::start();
@@ -170,7 +190,7 @@ impl Feed {
             open: BTreeMap::new(),
             wake: None,
             leaving: false,
-            lease: executions.access().lease(&caller.pass),
+            lease: executions.access().lease(&caller.pass).at(caller.place),
             identity: caller.identity,
             source: caller.source,
             wire: caller.wire,

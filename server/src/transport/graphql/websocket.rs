@@ -40,6 +40,9 @@ pub(crate) async fn open(
     caller: Caller,
     mut handshake: Handshake,
 ) -> Result<Response, Problem> {
+    if let Some(later) = caller.later {
+        return Err(Problem::too_many(later.told(), later.seconds()));
+    }
     let speaks = handshake.choose(PROTOCOL);
     Ok(handshake.accept(move |socket, read| async move {
         let connection = Connection::new(executions, schema, caller, socket, read).await;
