@@ -44,6 +44,8 @@ pub(crate) struct Rates {
     opens: Option<Keyed>,
     starts: Option<Keyed>,
     bytes: Option<Keyed>,
+    /// The most bytes that are to be had at once.
+    most_bytes: u32,
     streams: Counts<Who>,
     most_streams: usize,
 }
@@ -68,14 +70,16 @@ impl Rates {
             )?)))
         };
         let body = u32::try_from(largest_body).unwrap_or(u32::MAX);
-        let bytes = NonZeroU32::new(settings.ingest_bytes_per_second).map(|rate| {
-            let at_once = NonZeroU32::new(body).map_or(rate, |body| body.max(rate));
+        let rate = NonZeroU32::new(settings.ingest_bytes_per_second);
+        let at_once = rate.map(|rate| NonZeroU32::new(body).map_or(rate, |body| body.max(rate)));
+        let bytes = rate.zip(at_once).map(|(rate, at_once)| {
             RateLimiter::keyed(Quota::per_second(rate).allow_burst(at_once))
         });
         Self {
             opens: a_minute(settings.opens_per_minute),
             starts: a_minute(settings.starts_per_minute),
             bytes,
+            most_bytes: at_once.map_or(u32::MAX, NonZeroU32::get),
             streams: Counts::default(),
             most_streams: settings.streams_per_user,
         }
@@ -93,12 +97,14 @@ impl Rates {
         check(limiter.as_ref(), who, NonZeroU32::MIN)
     }
 
-    /// Counts so many bytes of events.
+    /// Counts so many bytes of events; more than are ever to be had at once count as that many.
     ///
     /// # Errors
     /// Where there were too many lately; they are not counted then.
     pub(crate) fn bytes(&self, who: &Who, bytes: usize) -> Result<(), Later> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(bytes)
+            .unwrap_or(u32::MAX)
+            .min(self.most_bytes);
         NonZeroU32::new(bytes).map_or(Ok(()), |bytes| check(self.bytes.as_ref(), who, bytes))
     }
 

@@ -320,8 +320,14 @@ async fn an_embedder_cannot_forget_the_accounts_that_its_settings_ask_for() {
 async fn without_accounts_nothing_is_asked_and_nothing_is_kept() {
     let server = Server::start().await;
     for route in routes().iter().filter(|route| route.method == Method::GET) {
-        let (status, _) = server.get(&filled(route.path, "nobody")).await;
-        assert!(!matches!(status, 401 | 403), "{}: {status}", route.path);
+        // some answers have no end
+        let url = server.url(&filled(route.path, "nobody"));
+        let status = soon(server.client.get(url).send()).await.unwrap().status();
+        assert!(
+            !matches!(status.as_u16(), 401 | 403),
+            "{}: {status}",
+            route.path
+        );
     }
     let (_, session) = server.get("/api/session").await;
     assert_eq!(session, json!({ "accounts": false, "signed_in": false }));

@@ -228,19 +228,17 @@ async fn a_link_from_a_cursor_does_not_show_a_file_from_before() {
     }
     let [(link, early), (none, late)] = links.try_into().unwrap();
     let sees = async |link: &str| {
-        let (status, list) = get(&server, artifacts, link).await;
-        assert_eq!(status, 200, "{list}");
-        let mut sees = vec![list["artifacts"].as_array().unwrap().len()];
+        let mut sees = Vec::new();
         for artifact in [&early, &late] {
             let path = artifact["href"].as_str().unwrap();
             let response = ask(&server, Method::GET, path, link).send();
-            sees.push(soon(response).await.unwrap().status().as_u16().into());
+            sees.push(soon(response).await.unwrap().status().as_u16());
         }
         sees
     };
-    assert_eq!(sees(&admin).await, [2, 200, 200]);
-    assert_eq!(sees(&link).await, [1, 404, 200]);
-    assert_eq!(sees(&none).await, [0, 404, 404]);
+    assert_eq!(sees(&admin).await, [200, 200]);
+    assert_eq!(sees(&link).await, [404, 200]);
+    assert_eq!(sees(&none).await, [404, 404]);
     server.stop().await;
 }
 
