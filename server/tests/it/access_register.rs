@@ -204,45 +204,6 @@ async fn a_link_from_a_cursor_does_not_show_what_was_before() {
 }
 
 #[tokio::test]
-async fn a_link_from_a_cursor_does_not_show_a_file_from_before() {
-    let server = closed().await;
-    let admin = token(&server, "root", "admin");
-    let body = json!({"mode": "external", "pipeline": "Elsewhere", "execution_id": "run", "steps": ["work"]});
-    assert_eq!(post(&server, "/api/executions", &admin, body).await.0, 201);
-    let (artifacts, shares) = (
-        "/api/executions/run/artifacts",
-        "/api/executions/run/shares",
-    );
-    let mut links = Vec::new();
-    for (name, text) in [("early.txt", "early"), ("late.txt", "late")] {
-        let path = format!("{artifacts}?name={name}&step=work");
-        let sent = ask(&server, Method::POST, &path, &admin)
-            .header("content-type", "text/plain")
-            .body(text);
-        let (status, artifact) = said(sent).await;
-        assert_eq!(status, 201, "{artifact}");
-        let (_, run) = get(&server, "/api/executions/run/events", &admin).await;
-        let (status, share) = post(&server, shares, &admin, json!({ "after": run["next"] })).await;
-        assert_eq!(status, 201, "{share}");
-        links.push((share["token"].as_str().unwrap().to_owned(), artifact));
-    }
-    let [(link, early), (none, late)] = links.try_into().unwrap();
-    let sees = async |link: &str| {
-        let mut sees = Vec::new();
-        for artifact in [&early, &late] {
-            let path = artifact["href"].as_str().unwrap();
-            let response = ask(&server, Method::GET, path, link).send();
-            sees.push(soon(response).await.unwrap().status().as_u16());
-        }
-        sees
-    };
-    assert_eq!(sees(&admin).await, [200, 200]);
-    assert_eq!(sees(&link).await, [404, 200]);
-    assert_eq!(sees(&none).await, [404, 404]);
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn a_link_to_a_deleted_run_does_not_open_another_with_its_id() {
     let server = closed().await;
     let alice = token(&server, "alice", ALL);

@@ -373,7 +373,7 @@ async fn a_connection_says_who_it_is_by_its_handshake_or_by_its_first_message() 
     send(&mut ws, &json!({ "id": "1", "type": "subscribe", "payload": { "query": FOLLOW, "variables": { "id": "run" } } })).await;
     assert_eq!(heard(&mut ws).await["type"], "next");
     assert!(register(&server).revoke_token("alice").unwrap());
-    assert_eq!(closed_with_code(&mut ws).await, 4403);
+    assert_eq!(closed_with_code(&mut ws).await, 3001);
     server.stop().await;
 }
 

@@ -58,7 +58,7 @@ pub(super) enum Close {
     BadRequest,
     /// An operation before the connection is initialised.
     Unauthorized,
-    /// What the client shows does not let it in, or not any more.
+    /// What the client shows does not let it in.
     Forbidden,
     /// Another protocol.
     SubprotocolNotAcceptable,

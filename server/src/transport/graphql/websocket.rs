@@ -153,7 +153,7 @@ impl Connection {
                     self.write(&Told::Ping {}).await?;
                     None
                 }
-                () = lease.over() => Some((Close::Forbidden, String::new())),
+                () = lease.over() => Some((Close::Ours(CloseCode::Expired.code()), String::new())),
                 () = stopping.cancelled() => Some((Close::Ours(CloseCode::Restart.code()), String::new())),
             };
             if closing.is_some() {
