@@ -35,7 +35,7 @@ pub enum Action {
     Delete,
     /// Let others watch a run.
     Share,
-    /// See how runs fare, added up: [`whose`] says which.
+    /// See how runs fare, added up: their own, or those of all for an administrator.
     Measure,
     /// See what the server tells of itself.
     Observe,
