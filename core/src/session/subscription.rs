@@ -44,6 +44,8 @@ impl Unacknowledged {
 /// Where one subscription stands.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription<R> {
+    /// A watch has picked it up.
+    pub(super) found: bool,
     pub(super) after: Position,
     pub(super) filter: Filter,
     /// Until it has seen all there is.
@@ -75,6 +77,7 @@ impl<R: Record> Subscription<R> {
     /// A subscription whose log is being opened.
     pub(super) fn new(wish: Wish) -> Self {
         Self {
+            found: false,
             after: wish.after,
             filter: wish.filter,
             pacing: wish.pace.map(Pacing::new),

@@ -80,6 +80,12 @@ impl<R: Record> Session<R> {
         self.close_if_done();
     }
 
+    /// Whether a watch has picked this execution up: the client has not asked for it by name.
+    pub fn is_found(&self, execution_id: &ExecutionId) -> bool {
+        let it = self.subscriptions.get(execution_id);
+        it.is_some_and(|it| it.found)
+    }
+
     pub(super) fn watch(&mut self, now: Time, name: String, watch: Watch) {
         let refusal = if name.is_empty() || name.len() > LONGEST_NAME {
             Some((
@@ -191,7 +197,10 @@ impl<R: Record> Session<R> {
                 mark,
             };
             self.control(now, matched);
-            self.open(execution_id, wish.clone());
+            self.open(execution_id.clone(), wish.clone());
+            if let Some(it) = self.subscriptions.get_mut(&execution_id) {
+                it.found = true;
+            }
         }
         self.look_for_more();
     }

@@ -57,7 +57,7 @@ impl Closed {
             Err(later) => later,
         };
         let word = action.word();
-        if let Some(word) = word.filter(|_| self.told.is_news(identity, CROWDS, None)) {
+        if let Some(word) = word.filter(|_| self.is_news(identity)) {
             let deed = Deed {
                 execution: execution_id.map(ToString::to_string),
                 ..Deed::of(identity, source, word, TOO_MANY)
@@ -65,6 +65,11 @@ impl Closed {
             self.note(deed).await;
         }
         Err(Problem::too_many(later.told(), later.seconds()))
+    }
+
+    /// Whether the audit log is to be told that they ask too often: once in a while.
+    pub(crate) fn is_news(&self, identity: &Identity) -> bool {
+        self.told.is_news(identity, CROWDS, None)
     }
 }
 

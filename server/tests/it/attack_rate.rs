@@ -95,6 +95,49 @@ async fn subscriptions_of_a_shared_connection_count_as_opens() {
 }
 
 #[tokio::test]
+async fn runs_that_a_watch_picks_up_are_no_opens_and_none_is_missed() {
+    let server = closed_with(|config| config.limits.opens_per_minute = 2).await;
+    let alice = token(&server, "alice", ALL);
+    for id in ["a", "b", "c", "d"] {
+        start(&server, id, &alice).await;
+    }
+    let mut shared = socket(&server, "/ws/executions", &alice).await;
+    let watch = json!({ "action": "watch", "watch": "all", "since": "under_way" });
+    let watch = tokio_tungstenite::tungstenite::Message::text(watch.to_string());
+    futures_util::SinkExt::send(&mut shared.0, watch)
+        .await
+        .unwrap();
+    let mut picked_up = Vec::new();
+    while picked_up.len() < 4 {
+        let frame = shared.but_pings().await;
+        assert_ne!(frame["control"], "error", "{frame}");
+        if frame["control"] == "hello" {
+            picked_up.push(frame["execution_id"].as_str().unwrap().to_owned());
+        }
+    }
+    picked_up.sort();
+    assert_eq!(picked_up, ["a", "b", "c", "d"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_subscriptions_does_not_push_others_out_of_the_audit_log() {
+    let server = closed_with(|config| config.limits.opens_per_minute = 3).await;
+    let alice = token(&server, "alice", ALL);
+    let mut shared = socket(&server, "/ws/executions", &alice).await;
+    let mut refused = 0;
+    for n in 0..50 {
+        subscribe(&mut shared, &format!("nothing{n}"), json!({})).await;
+        let frame = shared.but_pings().await;
+        assert_eq!(frame["control"], "error", "{frame}");
+        refused += usize::from(frame["status"] == 429);
+    }
+    assert!(refused > 40, "{refused}");
+    assert_eq!(refusals(&server, "alice").await, 1, "once in a while");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn streams_past_what_one_user_may_have_wait_for_one_to_end() {
     let server = closed_with(|config| config.limits.streams_per_user = 2).await;
     let (alice, bob) = (token(&server, "alice", ALL), token(&server, "bob", ALL));

@@ -10,7 +10,7 @@ use stepcast_core::session::Input;
 use tokio::sync::watch;
 
 use super::Feed;
-use crate::access::{Action, Deed, Denied, Identity, Lease, On, Pass, decide};
+use crate::access::{Action, Closed, Deed, Denied, Identity, Lease, On, Pass, decide};
 use crate::limits::{Kind, Who};
 use crate::log::{Reader, Record, Stream, Tail};
 use crate::telemetry::{Place, tell_replay};
@@ -45,7 +45,9 @@ impl Feed {
             return Ok(Pass::default());
         }
         let access = self.executions.access();
-        if let Some(closed) = access.closed().filter(|_| self.many) {
+        // what a watch picks up the client has not asked for, and none of it may be missed
+        let counted = self.many && !self.session.is_found(execution_id);
+        if let Some(closed) = access.closed().filter(|_| counted) {
             let who = Who::of(&self.identity, self.source);
             let taken = closed.rates.take(&who, Kind::Open);
             taken.map_err(|later| (429, later.told()))?;
@@ -64,7 +66,9 @@ impl Feed {
 
     /// Tells the audit log who opened what. On a connection to one execution the gate has done so.
     async fn note(&self, execution_id: &ExecutionId, status: u16) {
-        if let Some(closed) = self.executions.access().closed().filter(|_| self.many) {
+        let access = self.executions.access();
+        let told = |closed: &&Arc<Closed>| status != 429 || closed.is_news(&self.identity);
+        if let Some(closed) = access.closed().filter(|_| self.many).filter(told) {
             let deed = Deed {
                 execution: Some(execution_id.to_string()),
                 ..Deed::of(&self.identity, self.source, "open", status)
