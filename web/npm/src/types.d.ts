@@ -80,7 +80,11 @@ watch: string,
 /** The run. */
 execution_id: ExecutionId,
 /** All runs up to this one have been looked at: a watch that begins after it picks up the next. */
-mark: Mark, } | { "control": "ping", } | { "control": "pong", } | { "control": "goaway",
+mark: Mark, } | { "control": "place",
+/** Which stream. */
+execution_id: ExecutionId,
+/** Where it comes back from. */
+cursor: string, } | { "control": "ping", } | { "control": "pong", } | { "control": "goaway",
 /** How long to wait, in milliseconds; drawn for each connection, so that not all come at once. */
 retry_ms: number, } | { "control": "error",
 /** Which stream, where one is meant. */
