@@ -286,6 +286,12 @@ impl Connection {
                 self.end(id);
                 // the connection breaks, so that the client comes back
                 if let Some(code) = self.cut.code() {
+                    // an operation may hear of the server's end before its connection does
+                    let code = if self.executions.stopping().is_cancelled() {
+                        CloseCode::Restart
+                    } else {
+                        code
+                    };
                     return Ok(Some((Close::Ours(code.code()), String::new())));
                 }
                 self.write(&Told::Complete { id }).await?;
