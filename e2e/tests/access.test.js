@@ -253,7 +253,7 @@ test("an administrator sees whose each run is, and the numbers of all; others se
   const page = await signedIn(root);
   const owners = async () => (await page.locator(".run-owner").allTextContents()).sort().join();
   await until("whose each is", async () => (await owners()) === "of ann,of ann,of ben");
-  await page.getByLabel("Pipeline, id or owner").fill("BE");
+  await page.getByLabel("Pipeline, id or owner").fill("EN");
   await until("those of one", async () => (await owners()) === "of ben");
   await page.getByLabel("Pipeline, id or owner").fill("");
   for (const width of [360, 1600]) {
