@@ -61,5 +61,6 @@ const KINDS: [&str; 8] = [
 /// Tickets, tokens and links to share are shorter: what holds a secret and little else stays as it is.
 const LEAST: u16 = 1024;
 
-/// Of brotli, 4 of 11 takes a hundredth of the time of 11 for a tenth more bytes; of the others it is about the default.
+/// Of brotli, a level meant for answers made on the spot; its highest is meant for files compressed once. Of the others
+/// it is about the default.
 const QUALITY: i32 = 4;
