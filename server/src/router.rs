@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Extension, Router};
 
 use self::Ask::{Handshake, May, Name, Nothing, Of};
 use crate::access::Action::{
-    self, Answer, Audit, Browse, Cancel, Delete, Ingest, List, Measure, Observe, Open, Resume,
-    Share, Start, Watch, WatchAll,
+    self, Answer, Audit, Browse, Cancel, Delete, Ingest, List, Measure, Observe, Open, OpenAll,
+    Resume, Share, Start, Watch, WatchAll,
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
@@ -119,7 +119,10 @@ pub(crate) fn router(executions: Executions) -> Router {
     }
     router = router
         .layer(from_fn_with_state(executions.clone(), guard::same_site))
-        .layer(from_fn(edge::harden));
+        .layer(from_fn_with_state(
+            edge::Strict::of(&executions.config().edge),
+            edge::harden,
+        ));
     if let Some(proxies) = edge::Proxies::of(&executions.config().edge) {
         router = router.layer(from_fn_with_state(proxies, edge::locate));
     }
@@ -300,7 +303,7 @@ fn streams(routes: Routes) -> Routes {
         .at("/api/agui/{name}", [(POST, May(Start))], post(agui::run))
         .at(
             "/api/agui/executions/{id}",
-            [(GET, Of(WatchAll)), (POST, Of(Answer))],
+            [(GET, Of(OpenAll)), (POST, Of(Answer))],
             get(agui::join).post(agui::go_on),
         )
         .at("/api/aisdk/{name}", [(POST, May(Start))], post(aisdk::send))
@@ -311,7 +314,7 @@ fn streams(routes: Routes) -> Routes {
         )
         .at(
             "/api/aisdk/executions/{id}",
-            [(GET, Of(WatchAll))],
+            [(GET, Of(OpenAll))],
             get(aisdk::join),
         )
 }

@@ -70,6 +70,22 @@ impl Caller {
         counted.unwrap_or(Ok(()))
     }
 
+    /// Takes the place of a stream, where what the route asks has not taken one.
+    ///
+    /// # Errors
+    /// 429 where they have as many as they may.
+    pub(crate) fn hold(&mut self, executions: &Executions) -> Result<(), Problem> {
+        let Some(closed) = executions.access().closed() else {
+            return Ok(());
+        };
+        if self.place.is_none() {
+            let who = Who::of(&self.identity, self.source);
+            let place = closed.rates.stream(&who);
+            self.place = place.map_err(|later| Problem::too_many(later.told(), later.seconds()))?;
+        }
+        Ok(())
+    }
+
     /// The name that what they do belongs to.
     pub(crate) fn owner(&self) -> Option<String> {
         self.identity.user().map(str::to_owned)

@@ -24,7 +24,7 @@ impl Closed {
     ) -> Result<Option<StreamPlace>, Later> {
         let who = Who::of(identity, source);
         match action {
-            Action::Open => {
+            Action::Open | Action::OpenAll => {
                 self.rates.take(&who, Kind::Open)?;
                 self.rates.stream(&who)
             }

@@ -19,6 +19,8 @@ pub enum Action {
     WatchAll,
     /// Follow a run.
     Open,
+    /// Follow a run from its first event on, whatever has been seen of it.
+    OpenAll,
     /// See what can be started.
     Browse,
     /// Start a run.
@@ -51,6 +53,7 @@ impl Action {
             | Self::Watch
             | Self::WatchAll
             | Self::Open
+            | Self::OpenAll
             | Self::Share
             | Self::Measure => Scope::Watch,
             Self::Browse | Self::Start | Self::Resume => Scope::Start,
@@ -67,7 +70,7 @@ impl Action {
         match self {
             Self::List | Self::Browse | Self::Measure | Self::Observe => None,
             Self::Watch | Self::WatchAll => Some("watch"),
-            Self::Open => Some("open"),
+            Self::Open | Self::OpenAll => Some("open"),
             Self::Start => Some("start"),
             Self::Resume => Some("resume"),
             Self::Ingest => Some("ingest"),
@@ -176,12 +179,15 @@ fn owns(known: &Known, row: &ExecutionRow) -> bool {
 }
 
 fn is_watching(action: Action) -> bool {
-    matches!(action, Action::Watch | Action::WatchAll | Action::Open)
+    matches!(
+        action,
+        Action::Watch | Action::WatchAll | Action::Open | Action::OpenAll
+    )
 }
 
 /// What a link shows.
 fn by(grant: &Grant, action: Action) -> Result<Pass, Denied> {
-    if action == Action::WatchAll && grant.after.is_some() {
+    if matches!(action, Action::WatchAll | Action::OpenAll) && grant.after.is_some() {
         return Err(Denied::Part);
     }
     Ok(Pass {

@@ -184,7 +184,10 @@ impl Gate {
         if status == TOO_MANY && !told.is_news(identity, CROWDS, None) {
             return;
         }
-        if is_frequent(passed.action) && !told.is_news(identity, word, execution.as_deref()) {
+        let is_stranger = matches!(identity, Identity::Stranger);
+        if (is_stranger || is_frequent(passed.action))
+            && !told.is_news(identity, word, execution.as_deref())
+        {
             return;
         }
         let deed = Deed {
@@ -288,6 +291,8 @@ impl Told {
             },
             Identity::Local | Identity::Stranger => String::new(),
         };
+        // there is no end of what strangers can make up
+        let execution = execution.filter(|_| !matches!(identity, Identity::Stranger));
         let key = (who, word, execution.unwrap_or_default().to_owned());
         let now = Instant::now();
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -49,7 +49,7 @@ enum Format {
 /// time has passed.
 pub(crate) async fn page(
     State(executions): State<Executions>,
-    caller: Caller,
+    mut caller: Caller,
     Path(id): Path<String>,
     Query(parameters): Query<PageParameters>,
     headers: HeaderMap,
@@ -66,6 +66,9 @@ pub(crate) async fn page(
         .unwrap_or(DEFAULT_LIMIT)
         .clamp(1, LARGEST_LIMIT) as usize;
     let after = selection.after;
+    if wait.is_some_and(|wait| !wait.is_zero()) {
+        caller.hold(&executions)?;
+    }
     let lane = Lane {
         transport: Transport::Poll,
         shared: false,

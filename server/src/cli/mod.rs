@@ -21,7 +21,7 @@ mod validate;
 mod words;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -33,7 +33,7 @@ use crate::access::RegisterError;
 use crate::artifact::ArtifactError;
 use crate::config::{Config, ConfigError};
 use crate::log::StoreError;
-use crate::step::StepRegistry;
+use crate::step::{StepRegistry, transform};
 
 /// Runs pipelines, and streams every event of them as it happens.
 #[derive(Debug, Parser)]
@@ -74,6 +74,9 @@ enum Command {
     Audit(audit::Audit),
     /// Print what the API and its streams are, for programs
     Spec(spec::Spec),
+    /// Apply the expression of a `transform` step, as the process that runs the step asks
+    #[command(hide = true)]
+    Evaluate,
 }
 
 /// How a command ended; its number is the process's exit code.
@@ -198,6 +201,9 @@ impl Cli {
             Command::Token(token) => token.run(),
             Command::Audit(audit) => audit.run(),
             Command::Spec(spec) => spec.run(),
+            Command::Evaluate => transform::work()
+                .map(|()| Outcome::Complete)
+                .map_err(CliError::Io),
         };
         match result {
             Ok(outcome) => outcome,
@@ -224,7 +230,8 @@ impl Cli {
             | Command::Tail(_)
             | Command::Answer(_)
             | Command::Validate(_)
-            | Command::Spec(_) => "error",
+            | Command::Spec(_)
+            | Command::Evaluate => "error",
         }
     }
 }
@@ -235,12 +242,32 @@ fn variables() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
+/// The settings of a file, or of the one that is looked for, and of the environment; this program applies expressions.
+fn settings(file: Option<&Path>) -> Result<Config, CliError> {
+    let mut config = Config::load(file, variables())?;
+    if config.steps.evaluator.is_none() {
+        config.steps.evaluator = own_program();
+    }
+    Ok(config)
+}
+
+/// This program, even where its file has been replaced since.
+fn own_program() -> Option<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Some(running.to_owned());
+    }
+    std::env::current_exe().ok()
+}
+
 /// The steps that a pipeline run or checked here may name, and the models that it may ask: those of `stepcast.toml`
 /// and of the environment, as for a server.
 fn registry() -> Result<StepRegistry, CliError> {
-    let config = Config::load(None, variables())?;
+    let config = settings(None)?;
     let providers = config.providers(std::env::vars_os())?;
-    let registry = StepRegistry::builtin().with_python(&config.python);
+    let registry = StepRegistry::builtin()
+        .with_python(&config.python)
+        .with_evaluator(&config.steps);
     Ok(registry.with_providers(providers))
 }
 

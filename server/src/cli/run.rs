@@ -19,7 +19,6 @@ use super::source::{Document, read_document, read_input};
 use super::{CliError, Outcome, registry};
 use crate::artifact::{ArtifactSettings, Artifacts};
 use crate::clock::unix_millis;
-use crate::config::Config;
 use crate::context::StreamingContext;
 use crate::executions::random_id;
 use crate::log::{Budget, Log, MemoryStore, NewExecution, Reader};
@@ -110,7 +109,7 @@ fn start(
     options: RunOptions,
 ) -> Result<(Reader, AbortOnDropHandle<RunResult>), CliError> {
     let log = Log::with_memory_budget(Arc::new(MemoryStore::new()), 2 * LOG_BYTES);
-    let config = Config::load(None, super::variables())?;
+    let config = super::settings(None)?;
     log.set_redaction(config.redaction(std::env::vars_os())?);
     let execution = NewExecution {
         definition: document.json,

@@ -71,7 +71,7 @@ enum Kept {
 impl Serve {
     /// Serves until it is told to stop.
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        let config = self.over(Config::load(self.config.as_deref(), super::variables())?)?;
+        let config = self.over(super::settings(self.config.as_deref())?)?;
         let listener = TcpListener::bind(config.listen).await.map_err(|error| {
             CliError::Usage(format!("cannot listen on {}: {error}", config.listen))
         })?;

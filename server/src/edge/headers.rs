@@ -1,16 +1,41 @@
 //! What every response tells a browser.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::content_policy::NOTHING;
+use super::settings::EdgeSettings;
+use super::source::Source;
+
+/// For how long browsers are to come under TLS only, as they are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Strict(Option<HeaderValue>);
+
+impl Strict {
+    pub(crate) fn of(settings: &EdgeSettings) -> Self {
+        let seconds = settings.hsts_seconds;
+        let told = (seconds > 0).then(|| HeaderValue::try_from(format!("max-age={seconds}")));
+        Self(told.and_then(Result::ok))
+    }
+}
 
 /// Adds what holds for all responses; what a handler has set stays.
-pub(crate) async fn harden(request: Request, next: Next) -> Response {
+pub(crate) async fn harden(
+    State(Strict(strict)): State<Strict>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let source = request.extensions().get::<Source>();
+    // in clear anybody on the way could have written it (RFC 6797, 7.2)
+    let strict = strict.filter(|_| source.is_some_and(|source| source.secure));
     let mut response = next.run(request).await;
     add(response.headers_mut());
+    if let Some(strict) = strict {
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, strict);
+    }
     response
 }
 

@@ -10,7 +10,7 @@ mod source;
 pub use self::compression::CompressionSettings;
 pub(crate) use self::compression::compress;
 pub(crate) use self::content_policy::of_page;
-pub(crate) use self::headers::harden;
+pub(crate) use self::headers::{Strict, harden};
 pub(crate) use self::origins::cross_origin;
 pub use self::settings::EdgeSettings;
 pub use self::source::Forwarding;

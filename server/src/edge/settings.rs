@@ -15,6 +15,9 @@ pub struct EdgeSettings {
     pub trusted_proxies: Vec<String>,
     /// In which headers they say it.
     pub forwarding: Forwarding,
+    /// For how long browsers are to come to this name under TLS only, in seconds (`Strict-Transport-Security`, RFC 6797);
+    /// 0 tells them nothing. It holds for every port of the name.
+    pub hsts_seconds: u64,
 }
 
 impl EdgeSettings {

@@ -22,7 +22,7 @@ mod registry;
 mod retry_after;
 mod set;
 mod settings;
-mod transform;
+pub(crate) mod transform;
 
 use std::fmt;
 

@@ -65,7 +65,7 @@ impl StepRegistry {
         registry.add_kind("human_input", human::load_input);
         registry.add_llm(Arc::new(Providers::default()));
         registry.add_kind("set", set::load);
-        registry.add_kind("transform", transform::load);
+        registry.add_kind("transform", |config| transform::load(config, None));
         // the original library's classes that do nothing but ask
         registry.register(format!("{HITL}.HumanInputStep"), human::load_input);
         registry.register(format!("{HITL}.PauseForInputStep"), human::load_input);
@@ -94,6 +94,17 @@ impl StepRegistry {
         self
     }
 
+    /// The same, and the expressions of `transform` steps are applied by the program that the settings name; without, in
+    /// this process.
+    #[must_use]
+    pub fn with_evaluator(mut self, settings: &StepSettings) -> Self {
+        let evaluator = transform::Evaluator::of(settings);
+        self.add_kind("transform", move |config| {
+            transform::load(config, evaluator.as_ref())
+        });
+        self
+    }
+
     /// The same, for pipelines that users have posted: what the operator does not let them have is refused at load.
     #[must_use]
     pub(crate) fn limited(mut self, limits: Arc<StepSettings>) -> Self {
@@ -105,8 +116,14 @@ impl StepRegistry {
     fn lets(&self, name: &str, place: &Place, problems: &mut Problems) -> bool {
         let lets = self.limits.as_ref().is_none_or(|it| it.may_post(name));
         if !lets {
+            let unbounded = self.limits.as_ref().is_some_and(|it| it.is_unbounded(name));
+            let setting = if unbounded {
+                "steps.evaluator"
+            } else {
+                "steps.posted"
+            };
             let message = format!(
-                "`{name}` is not among what pipelines of users may have here; the operator's setting is steps.posted"
+                "`{name}` is not among what pipelines of users may have here; the operator's setting is {setting}"
             );
             problems.error(place, message);
         }

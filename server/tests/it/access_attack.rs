@@ -299,6 +299,23 @@ async fn a_flood_of_failing_sign_ins_does_not_push_others_out_of_the_audit_log()
 }
 
 #[tokio::test]
+async fn a_flood_of_strangers_handshakes_does_not_push_others_out_of_the_audit_log() {
+    let server = closed().await;
+    let admin = token(&server, "root", "admin");
+    start(&server, "run", &admin).await;
+    for n in 0..50 {
+        let path = format!("/ws/pipeline/made-up-{n}");
+        let (_, code) = ws(&server, &path, &[]).await.unwrap().0.rest().await;
+        assert_eq!(code, 3502);
+    }
+    let (_, told) = get(&server, "/api/audit", &admin).await;
+    let told = told["entries"].as_array().unwrap();
+    let opens = told.iter().filter(|it| it["action"] == "open").count();
+    assert_eq!(opens, 1, "{told:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_embedder_cannot_forget_the_accounts_that_its_settings_ask_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = Config {

@@ -167,6 +167,55 @@ async fn streams_past_what_one_user_may_have_wait_for_one_to_end() {
 }
 
 #[tokio::test]
+async fn polls_that_wait_and_streams_of_every_dialect_take_the_places_of_streams() {
+    let server = closed_with(|config| config.limits.streams_per_user = 1).await;
+    let alice = token(&server, "alice", ALL);
+    start(&server, "run", &alice).await;
+    let held = soon(open(&server, &alice).send()).await.unwrap();
+    let others = [
+        "/api/executions/run/events?after=now&wait_ms=30000",
+        "/api/agui/executions/run",
+        "/api/aisdk/executions/run",
+    ];
+    for path in others {
+        let refused = status(ask(&server, Method::GET, path, &alice)).await;
+        assert_eq!(refused, (429, Some(6)), "{path}");
+    }
+    // a page that is there holds nothing
+    let page = ask(&server, Method::GET, "/api/executions/run/events", &alice);
+    assert_eq!(status(page).await.0, 200);
+    drop(held);
+    for path in &others[1..] {
+        soon(async {
+            // the response is dropped at once, and its place given back some time after
+            while status(ask(&server, Method::GET, path, &alice)).await.0 != 200 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn joins_of_every_dialect_are_opens() {
+    let server = closed_with(|config| config.limits.opens_per_minute = 2).await;
+    let alice = token(&server, "alice", ALL);
+    start(&server, "run", &alice).await;
+    let mut told = Vec::new();
+    for path in [
+        "/api/agui/executions/run",
+        "/api/aisdk/executions/run",
+        "/api/agui/executions/run",
+        "/api/aisdk/executions/run",
+    ] {
+        told.push(status(ask(&server, Method::GET, path, &alice)).await.0);
+    }
+    assert_eq!(told, [200, 200, 429, 429]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn starts_past_the_limit_start_nothing() {
     let server = closed_with(|config| config.limits.starts_per_minute = 2).await;
     let (alice, bob) = (token(&server, "alice", ALL), token(&server, "bob", ALL));

@@ -74,6 +74,29 @@ async fn a_remote_user_starts_no_program_reads_no_file_and_sends_no_request_by_d
 }
 
 #[tokio::test]
+async fn a_posted_expression_that_recurses_without_end_ends_no_server() {
+    let bomb = one("transform", json!({ "expression": "def f: [f]; f" }));
+    // in the server's own process it is not let in at all
+    let server = closed_with(|_| {}).await;
+    let mallory = token(&server, "mallory", ALL);
+    let body = json!({ "definition": bomb });
+    let (status, answer) = post(&server, "/api/executions", &mallory, body).await;
+    assert_eq!(status, 422, "{answer}");
+    assert!(answer.to_string().contains("steps.evaluator"), "{answer}");
+    server.stop().await;
+    let program = env!("CARGO_BIN_EXE_stepcast");
+    let server = closed_with(|config| config.steps.evaluator = Some(program.into())).await;
+    let mallory = token(&server, "mallory", ALL);
+    let (status, told) = ran(&server, &mallory, "bomb", bomb).await;
+    assert_eq!(status, "failed", "{told}");
+    assert!(told.contains("recurses too deeply"), "{told}");
+    let sum = one("transform", json!({ "expression": "1 + 1" }));
+    let (status, told) = ran(&server, &mallory, "sum", sum).await;
+    assert_eq!(status, "completed", "{told}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_operators_own_pipelines_do_what_they_always_did() {
     let server = closed_with(|config| {
         fs::create_dir_all(&config.pipelines).unwrap();

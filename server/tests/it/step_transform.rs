@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stepcast::pipeline::{Pipeline, RunStatus};
-use stepcast::step::StepRegistry;
+use stepcast::step::{StepRegistry, StepSettings};
 
 use crate::pipeline_harness::{Ran, pipeline, run_with};
 
@@ -15,6 +15,16 @@ fn definition(config: Value) -> Value {
 
 async fn transform(config: Value, input: Value) -> Ran {
     run_with(&StepRegistry::builtin(), &definition(config), input).await
+}
+
+/// Expressions are applied in processes of their own.
+fn apart(change: impl FnOnce(&mut StepSettings)) -> StepRegistry {
+    let mut settings = StepSettings {
+        evaluator: Some(env!("CARGO_BIN_EXE_stepcast").into()),
+        ..StepSettings::default()
+    };
+    change(&mut settings);
+    StepRegistry::builtin().with_evaluator(&settings)
 }
 
 #[tokio::test]
@@ -34,12 +44,15 @@ async fn expressions_are_jq() {
         ("infinite", json!(null)),
         ("try error(\"x\") catch .", json!("x")),
     ] {
-        let ran = transform(json!({"expression": expression}), input.clone()).await;
-        assert_eq!(
-            ran.result.output["t"], expected,
-            "{expression}: {:?}",
-            ran.result.error
-        );
+        for registry in [StepRegistry::builtin(), apart(|_| {})] {
+            let definition = definition(json!({"expression": expression}));
+            let ran = run_with(&registry, &definition, input.clone()).await;
+            assert_eq!(
+                ran.result.output["t"], expected,
+                "{expression}: {:?}",
+                ran.result.error
+            );
+        }
     }
 }
 
@@ -47,15 +60,57 @@ async fn expressions_are_jq() {
 async fn each_applies_to_every_element_and_says_how_far_it_is() {
     let input = json!({"rows": (0..600).collect::<Vec<_>>()});
     let config = json!({"expression": "select(. % 2 == 0) | {n: .}", "each": "rows"});
-    let ran = transform(config, input).await;
-    let items = ran.result.output["items"].as_array().unwrap();
-    assert_eq!((items.len(), &items[1]), (300, &json!({"n": 2})));
-    let told: Vec<&Value> = ran
-        .progress("t", "")
-        .into_iter()
-        .map(|data| &data["message"])
-        .collect();
-    assert_eq!(told, ["256 of 600", "512 of 600", "600 of 600"]);
+    for registry in [StepRegistry::builtin(), apart(|_| {})] {
+        let ran = run_with(&registry, &definition(config.clone()), input.clone()).await;
+        let items = ran.result.output["items"].as_array().unwrap();
+        assert_eq!((items.len(), &items[1]), (300, &json!({"n": 2})));
+        let told: Vec<&Value> = ran
+            .progress("t", "")
+            .into_iter()
+            .map(|data| &data["message"])
+            .collect();
+        assert_eq!(told, ["256 of 600", "512 of 600", "600 of 600"]);
+    }
+}
+
+#[tokio::test]
+async fn an_expression_that_recurses_grows_or_computes_without_end_fails_its_step_and_no_server() {
+    let registry = apart(|settings| {
+        settings.transform_memory_bytes = 64 << 20;
+        settings.transform_cpu_seconds = 1;
+    });
+    for (expression, why) in [
+        ("def f: [f]; f", "recurses too deeply"),
+        ("[range(1000000000)]", "transform_memory_bytes"),
+        ("last(repeat(1))", "transform_cpu_seconds"),
+    ] {
+        let definition = definition(json!({"expression": expression}));
+        let ran = run_with(&registry, &definition, json!({})).await;
+        assert_eq!(ran.result.status, RunStatus::Failed, "{expression}");
+        let error = ran.result.error.unwrap();
+        assert_eq!(error.category.as_str(), "resource", "{expression}");
+        assert!(
+            error.message.contains(why),
+            "{expression}: {}",
+            error.message
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_process_of_an_expression_ends_with_its_step() {
+    let registry = apart(|settings| settings.transform_processes = 1);
+    let endless = json!({"expression": "last(repeat(1))", "timeout_seconds": 0.2});
+    let ran = run_with(&registry, &definition(endless), json!({})).await;
+    assert_eq!(ran.result.error.unwrap().category.as_str(), "timeout");
+    // the only place there is was given back
+    let ran = run_with(
+        &registry,
+        &definition(json!({"expression": "1"})),
+        json!({}),
+    )
+    .await;
+    assert_eq!(ran.result.output["t"], 1);
 }
 
 #[test]

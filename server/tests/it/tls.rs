@@ -14,7 +14,7 @@ use crate::access_harness::{cookie, refused};
 use crate::artifact_stream::{all, numbers};
 use crate::cli::{output, stepcast, told};
 use crate::fan::{Crowd, ids, slowly};
-use crate::harness::{complete, emit, progress, seqs, soon};
+use crate::harness::{Server, complete, emit, progress, seqs, soon};
 use crate::tls_harness::{Authority, Secured};
 
 const EVENTS: u64 = 2000;
@@ -254,4 +254,23 @@ async fn cookies_go_over_tls_only_where_it_is_spoken() {
     let (_, line) = cookie(&answer, "stepcast_session");
     assert!(line.ends_with("; Secure"), "{line}");
     secured.stop().await;
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_come_under_tls_only_where_they_did_and_the_operator_says_so() {
+    let told = async |server: &Server| {
+        let health = server.client.get(server.url("/healthz")).send();
+        let health = soon(health).await.unwrap();
+        let told = health.headers().get("strict-transport-security");
+        told.map(|value| value.to_str().unwrap().to_owned())
+    };
+    let secured = Secured::with(|config| config.edge.hsts_seconds = 600).await;
+    assert_eq!(told(&secured.server).await.as_deref(), Some("max-age=600"));
+    secured.stop().await;
+    let silent = Secured::start().await;
+    assert_eq!(told(&silent.server).await, None);
+    silent.stop().await;
+    let clear = Server::with(|config| config.edge.hsts_seconds = 600).await;
+    assert_eq!(told(&clear).await, None);
+    clear.stop().await;
 }

@@ -97,7 +97,7 @@ impl Drop for Group {
 }
 
 /// Reads to the end and keeps the last [`TAIL`] bytes.
-pub(super) async fn tail(mut from: impl AsyncRead + Unpin) -> String {
+pub(in crate::step) async fn tail(mut from: impl AsyncRead + Unpin) -> String {
     let mut kept = VecDeque::with_capacity(TAIL);
     let mut part = [0; 4096];
     while let Ok(read) = from.read(&mut part).await {

@@ -93,14 +93,16 @@ struct Reader<T> {
 /// Opens a stream of an execution. Who has seen all of one that has ended gets 204.
 ///
 /// # Errors
-/// 404 where there is no such execution, 400 where the place lies beyond the end of its log.
+/// 404 where there is no such execution, 400 where the place lies beyond the end of its log, 429 where the caller has as
+/// many streams as they may.
 pub(crate) fn open<T: Translation>(
     executions: &Executions,
     id: &ExecutionId,
-    caller: Caller,
+    mut caller: Caller,
     begin: Begin,
     translation: T,
 ) -> Result<Response, Problem> {
+    caller.hold(executions)?;
     let stream = executions.log().open(id)?;
     let stream = stream.ok_or_else(Problem::unknown_execution)?;
     let tail = stream.tail();

@@ -1,9 +1,5 @@
-//! `transform`: reshapes data with a jq expression.
-//!
-//! The expression sees the step's inputs where it names any, else the merged data, and `$parameters`.
-//! It cannot read the server's environment or files.
+//! A jq expression: compiled, and applied to values.
 
-use std::sync::Arc;
 use std::thread::Builder;
 
 use jaq_core::data::JustLut;
@@ -11,111 +7,48 @@ use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Filter, Vars, load};
 use jaq_json::{Num, Val};
 use serde::Deserialize as _;
-use serde_json::{Map, Number, Value, json};
-use tokio_util::sync::CancellationToken;
+use serde_json::{Map, Number, Value};
 
-use super::registry::made;
-use super::{Category, Step, StepConfig, StepContext, StepError, StepFuture};
-use crate::pipeline::definition::{Fields, Problem, Problems};
-use crate::pipeline::scope::walk;
+/// An expression that can be applied.
+pub(super) struct Expression(Filter<JustLut<Val>>);
 
-struct Transform {
-    filter: Arc<Filter<JustLut<Val>>>,
-    each: Option<String>,
+/// Why there is no output.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Failure {
+    /// What the expression says of it, or what is wrong with it.
+    Logic(String),
+    /// Nobody waits for it any more.
+    Stopped,
 }
 
-pub(super) fn load(config: &StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem>> {
-    let mut problems = Problems::default();
-    let (mut filter, mut each) = (None, None);
-    if let Some(mut fields) = Fields::open(config.config, &config.place, "`config`", &mut problems)
-    {
-        match fields.either(&["expression", "jq"], &mut problems) {
-            Some((key, Value::String(code))) => match read(code) {
-                Ok(compiled) => filter = Some(compiled),
-                Err(message) => problems.error(&fields.place(key), message),
-            },
-            Some((key, _)) => problems.error(&fields.place(key), "a jq expression is a text"),
-            None => problems.error(&config.place, "`transform` needs an `expression`"),
+impl Expression {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(code: &str) -> Result<Self, String> {
+        if code.len() > LONGEST {
+            return Err(format!("a jq expression has at most {LONGEST} bytes"));
         }
-        each = fields.text("each", &mut problems).map(str::to_owned);
-        fields.close(&mut problems);
+        let compiled = roomy(|| compile(code));
+        compiled
+            .unwrap_or_else(|| Err("jq cannot read the expression".to_owned()))
+            .map(Self)
     }
-    match filter {
-        Some(filter) => {
-            let filter = Arc::new(filter);
-            made(Transform { filter, each }, problems)
-        }
-        None => Err(problems.into_parts().0),
-    }
-}
 
-impl Step for Transform {
-    fn run(&self, context: StepContext) -> StepFuture<'_> {
-        Box::pin(async move {
-            let subject = context.subject();
-            match &self.each {
-                None => {
-                    let mut outputs = self.apply(&context, vec![subject]).await?;
-                    Ok(match (outputs.pop(), outputs.is_empty()) {
-                        (None, _) => Value::Null,
-                        (Some(only), true) => only,
-                        (Some(last), false) => {
-                            outputs.push(last);
-                            outputs.into()
-                        }
-                    })
-                }
-                Some(path) => self.apply_to_each(&context, &subject, path).await,
-            }
-        })
-    }
-}
-
-impl Transform {
-    /// Applies the expression to every element of the list at `path`, and says how far it is.
-    async fn apply_to_each(
+    /// All that it gives for each of `subjects`.
+    ///
+    /// # Errors
+    /// The first that goes wrong; `over` is asked whether to go on.
+    pub(super) fn apply(
         &self,
-        context: &StepContext,
-        subject: &Value,
-        path: &str,
-    ) -> Result<Value, StepError> {
-        let Some(list) = walk(subject, path).and_then(Value::as_array) else {
-            let message = format!("`each` names no list: `{path}`");
-            return Err(StepError::new(Category::Validation, message));
-        };
-        let mut items = Vec::new();
-        for (at, part) in list.chunks(PART).enumerate() {
-            items.extend(self.apply(context, part.to_vec()).await?);
-            let done = (at * PART + part.len()) as f64 / list.len() as f64;
-            let message = format!("{} of {}", at * PART + part.len(), list.len());
-            context.emit_progress(done, message.as_str()).await;
-        }
-        Ok(json!({"items": items}))
+        parameters: &Value,
+        subjects: &[Value],
+        over: impl Fn() -> bool + Send,
+    ) -> Result<Vec<Value>, Failure> {
+        roomy(|| evaluate(&self.0, parameters, subjects, over))
+            .unwrap_or_else(|| Err(Failure::Logic("jq failed in the expression".to_owned())))
     }
-
-    /// Off the threads that serve others: an expression may take long.
-    async fn apply(
-        &self,
-        context: &StepContext,
-        subjects: Vec<Value>,
-    ) -> Result<Vec<Value>, StepError> {
-        let filter = Arc::clone(&self.filter);
-        let parameters = Value::Object(context.parameters().clone());
-        let over = context.cancelled();
-        let task = move || roomy(|| evaluate(&filter, &parameters, subjects, &over));
-        let given = tokio::task::spawn_blocking(task).await;
-        given.ok().flatten().unwrap_or_else(|| {
-            let message = "jq failed in the expression";
-            Err(StepError::new(Category::Logic, message))
-        })
-    }
-}
-
-fn read(code: &str) -> Result<Filter<JustLut<Val>>, String> {
-    if code.len() > LONGEST {
-        return Err(format!("a jq expression has at most {LONGEST} bytes"));
-    }
-    roomy(|| compile(code)).unwrap_or_else(|| Err("jq cannot read the expression".to_owned()))
 }
 
 /// jq reads an expression and goes through it by recursion, and a stack that overflows ends the server. So there is room
@@ -186,24 +119,24 @@ fn unexpected(expected: &str, at: &str) -> String {
 const LONGEST: usize = 16 << 10;
 
 /// What an expression may take of the stack; no memory is used where it does not.
-const ROOM: usize = 512 << 20;
+pub(super) const ROOM: usize = 512 << 20;
 
 fn evaluate(
     filter: &Filter<JustLut<Val>>,
     parameters: &Value,
-    subjects: Vec<Value>,
-    over: &CancellationToken,
-) -> Result<Vec<Value>, StepError> {
-    let logic = |message: String| StepError::new(Category::Logic, message);
+    subjects: &[Value],
+    over: impl Fn() -> bool,
+) -> Result<Vec<Value>, Failure> {
+    let logic = Failure::Logic;
     let read = |value: &Value| Val::deserialize(value).map_err(|error| logic(error.to_string()));
     let parameters = read(parameters)?;
     let mut outputs = Vec::new();
     for subject in subjects {
         let vars = Vars::new([parameters.clone()]);
         let context = Ctx::<JustLut<Val>>::new(&filter.lut, vars);
-        for output in filter.id.run((context, read(&subject)?)) {
-            if over.is_cancelled() {
-                return Err(StepError::stopped("stopped"));
+        for output in filter.id.run((context, read(subject)?)) {
+            if over() {
+                return Err(Failure::Stopped);
             }
             if outputs.len() == MOST {
                 return Err(logic(format!(
@@ -276,9 +209,6 @@ fn short(message: &str) -> String {
         None => message.to_owned(),
     }
 }
-
-/// Elements between two reports of progress.
-const PART: usize = 256;
 
 /// Values that one expression may give.
 const MOST: usize = 1_000_000;
