@@ -70,6 +70,19 @@ impl Caller {
         counted.unwrap_or(Ok(()))
     }
 
+    /// Counts events that they write.
+    pub(crate) fn writes_events(
+        &self,
+        executions: &Executions,
+        events: usize,
+    ) -> Result<(), Later> {
+        let counted = executions.access().closed().map(|closed| {
+            let who = Who::of(&self.identity, self.source);
+            closed.rates.events(&who, events)
+        });
+        counted.unwrap_or(Ok(()))
+    }
+
     /// Takes the place of a stream, where what the route asks has not taken one.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub(crate) async fn events(
             if let Err(later) = caller.writes(&executions, body.len()) {
                 return Err(Problem::too_many(later.told(), later.seconds()));
             }
-            let taken = take_body(&executions, &id, producer.as_ref(), &body, written);
+            let taken = take_body(&executions, &id, &caller, producer.as_ref(), &body, written);
             let receipt = taken.await?;
             stream.settled(receipt.last).await?;
             Ok(answer(&stream, &receipt))
@@ -82,6 +82,7 @@ impl Written {
 async fn take_body(
     executions: &Executions,
     id: &ExecutionId,
+    caller: &Caller,
     producer: Option<&Producer>,
     body: &[u8],
     written: Written,
@@ -96,6 +97,9 @@ async fn take_body(
         Written::CloudEvents => expected.cloud_events(body)?,
         Written::Binary(headers) => expected.cloud_event_of(&headers, body)?,
     };
+    if let Err(later) = caller.writes_events(executions, drafts.len()) {
+        return Err(Problem::too_many(later.told(), later.seconds()));
+    }
     let taken = executions.take(id, &mut drafts, producer, Unit::Request);
     Ok(taken.await?)
 }

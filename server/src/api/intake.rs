@@ -127,10 +127,7 @@ impl Intake {
 
     async fn arrived(&mut self, chunk: &Bytes) -> Result<(), Problem> {
         while let Err(Later(wait)) = self.caller.writes(&self.executions, chunk.len()) {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.executions.stopping().cancelled() => return Err(stops()),
-            }
+            self.rest(wait).await?;
         }
         self.lines.push(chunk);
         let mut any = false;
@@ -159,6 +156,14 @@ impl Intake {
     }
 
     /// Adds a line to the group; one that cannot be read lets those before it through.
+    /// Reads nothing for so long.
+    async fn rest(&self, wait: Duration) -> Result<(), Problem> {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.executions.stopping().cancelled() => Err(stops()),
+        }
+    }
+
     async fn line(&mut self, number: u64, line: &[u8]) -> Result<(), Problem> {
         let expected = Expected {
             execution_id: self.stream.id(),
@@ -198,17 +203,18 @@ impl Intake {
         if self.group.is_empty() {
             return Ok(());
         }
-        let (lines, line) = (self.group.len() as u64, self.first_line);
+        let count = self.group.len();
+        while let Err(Later(wait)) = self.caller.writes_events(&self.executions, count) {
+            self.rest(wait).await?;
+        }
+        let (lines, line) = (count as u64, self.first_line);
         let id = self.stream.id();
         let receipt = loop {
             let (group, producer) = (&mut self.group, self.producer.as_ref());
             let taken = self.executions.take(id, group, producer, Unit::Line).await;
             match taken {
                 Ok(receipt) => break receipt,
-                Err(Refusal::TooFast { wait }) => tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = self.executions.stopping().cancelled() => return Err(stops()),
-                },
+                Err(Refusal::TooFast { wait }) => self.rest(wait).await?,
                 Err(refusal) => return Err(Problem::from(refusal).with("line", line)),
             }
         };

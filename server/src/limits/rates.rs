@@ -46,6 +46,9 @@ pub(crate) struct Rates {
     bytes: Option<Keyed>,
     /// The most bytes that are to be had at once.
     most_bytes: u32,
+    events: Option<Keyed>,
+    /// The most events that are to be had at once.
+    most_events: u32,
     streams: Counts<Who>,
     most_streams: usize,
 }
@@ -75,11 +78,19 @@ impl Rates {
         let bytes = rate.zip(at_once).map(|(rate, at_once)| {
             RateLimiter::keyed(Quota::per_second(rate).allow_burst(at_once))
         });
+        let most_events = settings.ingest_events_per_second.saturating_mul(AT_ONCE);
+        let events = NonZeroU32::new(settings.ingest_events_per_second)
+            .zip(NonZeroU32::new(most_events))
+            .map(|(rate, at_once)| {
+                RateLimiter::keyed(Quota::per_second(rate).allow_burst(at_once))
+            });
         Self {
             opens: a_minute(settings.opens_per_minute),
             starts: a_minute(settings.starts_per_minute),
             bytes,
             most_bytes: at_once.map_or(u32::MAX, NonZeroU32::get),
+            events,
+            most_events,
             streams: Counts::default(),
             most_streams: settings.streams_per_user,
         }
@@ -106,6 +117,17 @@ impl Rates {
             .unwrap_or(u32::MAX)
             .min(self.most_bytes);
         NonZeroU32::new(bytes).map_or(Ok(()), |bytes| check(self.bytes.as_ref(), who, bytes))
+    }
+
+    /// Counts so many events; more than are ever to be had at once count as that many.
+    ///
+    /// # Errors
+    /// Where there were too many lately; they are not counted then.
+    pub(crate) fn events(&self, who: &Who, events: usize) -> Result<(), Later> {
+        let events = u32::try_from(events)
+            .unwrap_or(u32::MAX)
+            .min(self.most_events);
+        NonZeroU32::new(events).map_or(Ok(()), |events| check(self.events.as_ref(), who, events))
     }
 
     /// A place for one more stream.
@@ -160,6 +182,9 @@ impl fmt::Debug for Rates {
         f.debug_struct("Rates").finish_non_exhaustive()
     }
 }
+
+/// Seconds' worth of events that are to be had after a rest: a producer sends what it has gathered while it was away.
+const AT_ONCE: u32 = 10;
 
 /// When a place may have become free.
 const SOON: Duration = Duration::from_secs(5);

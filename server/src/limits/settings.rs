@@ -37,7 +37,7 @@ pub struct LimitSettings {
     /// Executions that are followed at once on one connection.
     pub subscriptions_per_connection: usize,
     /// Streams that one user may open in a minute, subscriptions of a shared connection among them; 0 for no limit,
-    /// as in the next three.
+    /// as in the next four.
     pub opens_per_minute: u32,
     /// Streams that one user has open at once.
     pub streams_per_user: usize,
@@ -45,6 +45,8 @@ pub struct LimitSettings {
     pub starts_per_minute: u32,
     /// What one user may write of events in a second, in bytes.
     pub ingest_bytes_per_second: u32,
+    /// How many events one user may write in a second; after a rest ten times as many.
+    pub ingest_events_per_second: u32,
     /// A peer from which nothing has come for so long is gone, in milliseconds: no acknowledgement of what it was
     /// sent, no answer to a WebSocket's pings; 0 for no limit.
     pub silent_peer_ms: u64,
@@ -68,6 +70,7 @@ impl Default for LimitSettings {
             streams_per_user: 2_000,
             starts_per_minute: 600,
             ingest_bytes_per_second: 32 << 20,
+            ingest_events_per_second: 50_000,
             silent_peer_ms: 120_000,
         }
     }

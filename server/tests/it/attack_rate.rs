@@ -264,6 +264,33 @@ async fn bytes_of_events_past_the_limit_are_refused_and_lines_are_read_more_slow
     server.stop().await;
 }
 
+#[tokio::test]
+async fn events_past_the_limit_are_refused_and_lines_are_read_more_slowly() {
+    let server = closed_with(|config| config.limits.ingest_events_per_second = 10).await;
+    let (alice, bob) = (token(&server, "alice", ALL), token(&server, "bob", ALL));
+    let event = json!({"event_type": "step_progress", "step_id": "work", "data": {}});
+    for (id, token) in [("e", &alice), ("bobs", &bob)] {
+        let body = json!({"mode": "external", "pipeline": "Elsewhere", "execution_id": id, "steps": ["work"]});
+        assert_eq!(post(&server, "/api/executions", token, body).await.0, 201);
+    }
+    let path = "/api/executions/e/events";
+    let many = Value::Array(vec![event.clone(); 100]);
+    assert_eq!(post(&server, path, &alice, many.clone()).await.0, 200);
+    let again = ask(&server, Method::POST, path, &alice).json(&many);
+    let (refused, later) = status(again).await;
+    assert_eq!(refused, 429);
+    assert!((9..=11).contains(&later.unwrap()), "{later:?}");
+    let bobs = "/api/executions/bobs/events";
+    assert_eq!(post(&server, bobs, &bob, event.clone()).await.0, 200);
+    let lines: String = (0..5).map(|_| format!("{event}\n")).collect();
+    let request = ask(&server, Method::POST, path, &alice)
+        .header("content-type", "application/x-ndjson")
+        .body(lines);
+    let (status, receipt) = said(request).await;
+    assert_eq!((status, &receipt["taken"]), (200, &json!(5)), "{receipt}");
+    server.stop().await;
+}
+
 /// Ten thousand opens by one, as fast as they go, while somebody else watches.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_opens_by_one_user_leave_anothers_stream_healthy() {
