@@ -8,6 +8,7 @@
 )]
 
 mod access_attack;
+mod access_audit;
 mod access_browser;
 mod access_harness;
 mod access_jwt;
