@@ -16,6 +16,7 @@ use crate::limits::LimitSettings;
 use crate::llm::{LlmSettings, Providers};
 use crate::log::{Durability, MEMORY_BUDGET, Retention, SqliteOptions};
 use crate::metrics::MetricsSettings;
+use crate::otlp::{Exporter, OtlpSettings};
 use crate::redaction::{Redaction, RedactionSettings};
 use crate::slo::{self, AlertSettings, SloSettings, Webhook};
 use crate::socket::tls::TlsSettings;
@@ -131,6 +132,8 @@ pub struct Config {
     pub redaction: RedactionSettings,
     /// Whether the server speaks TLS, and as whom.
     pub tls: TlsSettings,
+    /// Where traces and metrics are sent.
+    pub otlp: OtlpSettings,
 }
 
 impl Default for Config {
@@ -183,8 +186,17 @@ impl Default for Config {
             redaction: RedactionSettings::default(),
             steps: StepSettings::default(),
             tls: TlsSettings::default(),
+            otlp: OtlpSettings::default(),
         }
     }
+}
+
+/// The variables that are text.
+pub(crate) fn texts(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = (String, String)> {
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Why the settings cannot be used.
@@ -282,10 +294,7 @@ impl Config {
         &self,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Providers, ConfigError> {
-        let texts = variables.filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        Providers::load(&self.llm, texts)
+        Providers::load(&self.llm, texts(variables))
             .map_err(|(key, message)| ConfigError::Value { key, message })
     }
 
@@ -302,11 +311,18 @@ impl Config {
         let models = models.filter_map(|provider| provider.api_key_env.as_deref());
         let issuer = self.access.jwt.iter();
         let issuer = issuer.filter_map(|jwt| jwt.key_env.as_deref());
-        let texts = variables.filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
         self.redaction
-            .compile(models.chain(issuer), texts)
+            .compile(models.chain(issuer), texts(variables))
+            .map_err(|(key, message)| ConfigError::Value { key, message })
+    }
+
+    /// Whether traces and metrics can be sent as these settings, and those of the environment, say.
+    ///
+    /// # Errors
+    /// Where they cannot.
+    pub(crate) fn check_otlp(&self) -> Result<(), ConfigError> {
+        Exporter::of(&self.otlp)
+            .map(drop)
             .map_err(|(key, message)| ConfigError::Value { key, message })
     }
 

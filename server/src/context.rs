@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::artifact::{ArtifactError, Artifacts, Writing};
 use crate::log::{Along, Reader, StoreError, Stream};
 use crate::subscriber::{Subscriber, SubscriberId, Subscribers};
+use crate::trace::Carried;
 
 /// An event before the log has given it a place and a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +115,8 @@ impl From<StoreError> for EmitError {
 pub struct StreamingContext {
     execution_id: ExecutionId,
     streaming: Option<Streaming>,
+    /// What steps pass on.
+    trace: Option<Arc<Carried>>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +153,7 @@ impl StreamingContext {
                 subscribers: Subscribers::default(),
                 ends_only: false,
             }),
+            trace: None,
         }
     }
 
@@ -160,6 +164,18 @@ impl StreamingContext {
             streaming.artifacts = Some(artifacts);
         }
         self
+    }
+
+    /// Has steps pass this on.
+    #[must_use]
+    pub(crate) fn with_trace(mut self, trace: Option<Carried>) -> Self {
+        self.trace = trace.map(Arc::new);
+        self
+    }
+
+    /// What steps pass on of the trace that the run belongs to.
+    pub(crate) fn trace(&self) -> Option<&Arc<Carried>> {
+        self.trace.as_ref()
     }
 
     /// Keeps the start and the end of the execution, and in between no more than what people are asked: what a
@@ -177,6 +193,7 @@ impl StreamingContext {
         Self {
             execution_id,
             streaming: None,
+            trace: None,
         }
     }
 

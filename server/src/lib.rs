@@ -29,6 +29,7 @@ pub mod limits;
 pub mod llm;
 pub mod log;
 pub mod metrics;
+pub mod otlp;
 pub mod pipeline;
 pub mod redaction;
 mod router;
@@ -38,6 +39,7 @@ pub mod spec;
 pub mod step;
 pub mod subscriber;
 mod telemetry;
+pub mod trace;
 mod transport;
 #[doc(hidden)]
 pub mod untrusted;
@@ -50,9 +52,11 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use self::access::{Access, RegisterError};
+use self::config::texts;
 use self::config::{Config, ConfigError, StoreKind};
 use self::executions::Executions;
 use self::log::{Log, MemoryStore, SqliteStore, Store, StoreError};
+use self::otlp::Environment;
 pub use self::router::{Ask, Route, routes};
 use self::socket::tls::Certificate;
 pub use self::socket::tls::TlsSettings;
@@ -95,6 +99,9 @@ pub async fn open(config: Config, registry: StepRegistry) -> Result<Executions, 
     let access = Access::open(&config)?;
     // said now rather than when somebody listens already
     Certificate::load(&config.tls)?;
+    let mut config = config;
+    config.otlp.environment = Environment::of(texts(std::env::vars_os()));
+    config.check_otlp()?;
     let webhook = config.webhook(std::env::vars_os())?;
     let store: Arc<dyn Store> = match config.store {
         StoreKind::Memory => Arc::new(MemoryStore::new()),

@@ -139,6 +139,7 @@ async fn follow(
         input: Map::new(),
         execution_id: None,
         owner: None,
+        trace: None,
     };
     let id = executions.create(request).await.unwrap();
     let url = format!("ws://{address}/ws/pipeline/{id}");

@@ -12,6 +12,7 @@ use crate::executions::Executions;
 use crate::limits::{Later, StreamPlace, Who};
 use crate::log::ExecutionRow;
 use crate::telemetry::Wire;
+use crate::trace::TraceContext;
 
 /// Who calls, and how far what the route asks of them reaches.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Caller {
     pub(crate) place: Option<StreamPlace>,
     /// They have asked too often, of a route that says so itself.
     pub(crate) later: Option<Later>,
+    /// The trace that their request belongs to.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Caller {
@@ -38,6 +41,7 @@ impl Caller {
             wire: Wire::default(),
             place: None,
             later: None,
+            trace: None,
         }
     }
 
@@ -123,15 +127,18 @@ impl FromRequestParts<Executions> for Caller {
         let access: &Access = executions.access();
         let source = parts.extensions.get::<Source>();
         let wire = source.map(|source| source.wire).unwrap_or_default();
+        let trace = TraceContext::of(&parts.headers);
         match parts.extensions.get::<Self>() {
             Some(caller) if access.is_closed() => Ok(Self {
                 wire,
+                trace,
                 ..caller.clone()
             }),
             // no gate was passed: nobody knows who this is
             Some(_) | None if access.is_closed() => Err(Denied::Stranger.into()),
             Some(_) | None => Ok(Self {
                 wire,
+                trace,
                 ..Self::local()
             }),
         }

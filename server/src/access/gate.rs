@@ -213,6 +213,7 @@ impl Passed {
                 source,
                 place: None,
                 later: None,
+                trace: None,
                 wire: source.wire,
             },
             action,

@@ -85,6 +85,7 @@ impl Described {
             lease: self.lease_ms.map(Duration::from_millis),
             producer: producer::name(headers)?,
             owner: None,
+            trace: None,
         })
     }
 }

@@ -20,6 +20,7 @@ use crate::access::{Action, Caller};
 use crate::error::Problem;
 use crate::executions::{Announcement, Definition, Executions, Request};
 use crate::log::{ExecutionRow, ExecutionStatus, ListQuery};
+use crate::trace::TraceContext;
 
 /// The body of `POST /api/executions`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -87,11 +88,13 @@ pub(crate) async fn start(
     if start.mode != Mode::External {
         described.must_be_absent()?;
     }
-    let owner = caller.owner();
+    let (owner, trace) = (caller.owner(), caller.trace);
     match start.mode {
-        Mode::External => announce(&executions, start, described, &headers, owner).await,
+        Mode::External => announce(&executions, start, described, &headers, (owner, trace)).await,
         Mode::Blocking => {
-            let (id, result) = executions.run_blocking(request(start, owner)?).await?;
+            let (id, result) = executions
+                .run_blocking(request(start, owner, trace)?)
+                .await?;
             let body = Finished {
                 execution_id: id,
                 result,
@@ -99,17 +102,23 @@ pub(crate) async fn start(
             Ok(Json(body).into_response())
         }
         Mode::Create => {
-            let id = executions.create(request(start, owner)?).await?;
+            let id = executions.create(request(start, owner, trace)?).await?;
             Ok(created(&id, ExecutionStatus::Pending))
         }
         Mode::Stream => {
-            let id = executions.create_and_start(request(start, owner)?).await?;
+            let id = executions
+                .create_and_start(request(start, owner, trace)?)
+                .await?;
             Ok(created(&id, ExecutionStatus::Running))
         }
     }
 }
 
-fn request(start: Start, owner: Option<String>) -> Result<Request, Problem> {
+fn request(
+    start: Start,
+    owner: Option<String>,
+    trace: Option<TraceContext>,
+) -> Result<Request, Problem> {
     let pipeline = match (start.pipeline, start.definition) {
         (Some(name), None) => Definition::Stored(name),
         (None, Some(definition)) => Definition::Inline(definition),
@@ -125,6 +134,7 @@ fn request(start: Start, owner: Option<String>) -> Result<Request, Problem> {
         input: start.input,
         execution_id: parsed_id(start.execution_id.as_deref())?,
         owner,
+        trace,
     })
 }
 
@@ -143,7 +153,7 @@ async fn announce(
     start: Start,
     described: Described,
     headers: &HeaderMap,
-    owner: Option<String>,
+    (owner, trace): (Option<String>, Option<TraceContext>),
 ) -> Result<Response, Problem> {
     let (Some(name), None) = (start.pipeline, start.definition) else {
         return Err(Problem::new(
@@ -161,6 +171,7 @@ async fn announce(
     )?;
     let announcement = Announcement {
         owner,
+        trace,
         ..announcement
     };
     let (row, new) = executions.announce(announcement).await?;
@@ -222,10 +233,11 @@ pub(crate) async fn cancel(
 /// `POST /api/executions/{id}/resume`: a new execution, which goes on where this one stood.
 pub(crate) async fn resume(
     State(executions): State<Executions>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let from: ExecutionId = id.parse()?;
-    let id = executions.resume(&from).await?;
+    let id = executions.resume(&from, caller.trace).await?;
     let body = Resumed {
         execution_id: id.clone(),
         status: ExecutionStatus::Running,

@@ -122,6 +122,7 @@ async fn start(executions: &Executions, name: &str) -> Result<(), CliError> {
         input: Map::new(),
         execution_id: None,
         owner: None,
+        trace: None,
     };
     match executions.create_and_start(request).await {
         Ok(id) => {

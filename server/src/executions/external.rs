@@ -21,6 +21,7 @@ use crate::error::Problem;
 use crate::log::{
     Budget, ExecutionRow, ExecutionStatus, NewExecution, StoreError, Stream, redacted,
 };
+use crate::trace::TraceContext;
 
 /// What this process knows of executions that it does not run itself, and of those that nobody has started.
 #[derive(Debug, Default)]
@@ -46,6 +47,8 @@ pub struct Announcement {
     pub producer: Option<String>,
     /// Whose it is going to be; nobody's where there are no accounts.
     pub owner: Option<String>,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 impl Executions {
@@ -100,6 +103,7 @@ impl Executions {
             resumed_from: None,
             owner: announced.owner,
             shown: None,
+            trace: announced.trace,
         };
         // as it is going to be kept: the same request once more is compared with that
         redacted(&new, &self.0.log.redaction()).unwrap_or(new)

@@ -121,7 +121,10 @@ impl Executions {
     ) {
         stream.set_budget(self.budget(&prepared.pipeline));
         let seen = stream.tail().last_seq;
-        let context = StreamingContext::new(stream).with_artifacts(self.0.artifacts.clone());
+        let trace = self.carried(&stream, prepared.trace.clone());
+        let context = StreamingContext::new(stream)
+            .with_artifacts(self.0.artifacts.clone())
+            .with_trace(trace);
         let context = if prepared.pipeline.streaming().enabled {
             context
         } else {

@@ -48,11 +48,13 @@ use crate::context::StreamingContext;
 use crate::error::Problem;
 use crate::log::{ExecutionRow, ListQuery, Log, StoreError, Window};
 use crate::metrics::{self, Meter, Report, Wanted};
+use crate::otlp::Exporter;
 use crate::pipeline::{self, Desk, RunResult, Slot};
 use crate::slo::{self, Slos};
 use crate::step::StepRegistry;
 use crate::subscriber::MetricsSubscriber;
 use crate::telemetry::Delivery;
+use crate::trace::Carried;
 use crate::transport::Fans;
 
 /// Everything that the API and the transports work on; cheap to clone.
@@ -83,6 +85,8 @@ struct Inner {
     fans: Fans,
     /// What leaves, counted.
     delivery: Arc<Delivery>,
+    /// Where traces and metrics are sent.
+    exporter: Exporter,
     slos: Slos,
     /// One for each run that may be under way, blocking ones too.
     slots: Arc<Semaphore>,
@@ -143,6 +147,10 @@ impl Executions {
         let delivery = Arc::new(Delivery::new(config.metrics.delivery));
         let heartbeat = Duration::from_millis(config.heartbeat_ms);
         let slos = Slos::of(&config);
+        let exporter = Exporter::of(&config.otlp).map_err(|(key, message)| {
+            tracing::error!(key, message, "nothing is exported");
+            std::io::Error::other(format!("{key}: {message}"))
+        })?;
         let inner = Inner {
             log,
             artifacts,
@@ -159,6 +167,7 @@ impl Executions {
                 delivery.clone(),
             ),
             delivery,
+            exporter,
             slos,
             config,
             access,
@@ -177,6 +186,8 @@ impl Executions {
         executions.watch_leases();
         let keeping = metrics::keep(executions.clone());
         executions.0.tasks.spawn(keeping);
+        let exporting = executions.exporter().clone().run(executions.clone());
+        executions.0.tasks.spawn(exporting);
         executions.access().watch(executions.stopping().clone());
         executions.sweep_artifacts();
         Ok(executions)
@@ -237,6 +248,11 @@ impl Executions {
         &self.0.delivery
     }
 
+    /// Where traces and metrics are sent.
+    pub(crate) fn exporter(&self) -> &Exporter {
+        &self.0.exporter
+    }
+
     /// The objectives, and how they stand.
     pub(crate) fn slos(&self) -> &Slos {
         &self.0.slos
@@ -289,7 +305,8 @@ impl Executions {
     pub async fn create(&self, request: Request) -> Result<ExecutionId, Problem> {
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let owner = request.owner;
-        let prepared = self.prepare(request.pipeline, request.input)?;
+        let mut prepared = self.prepare(request.pipeline, request.input)?;
+        prepared.trace = request.trace;
         let this = self.clone();
         self.detached(async move {
             let place = this.waiting_place()?;
@@ -308,7 +325,8 @@ impl Executions {
         let slot = self.slot()?;
         let id = request.execution_id.clone().unwrap_or_else(random_id);
         let owner = request.owner;
-        let prepared = self.prepare(request.pipeline, request.input)?;
+        let mut prepared = self.prepare(request.pipeline, request.input)?;
+        prepared.trace = request.trace;
         let this = self.clone();
         self.detached(async move {
             let stream = this.enter(&id, &prepared, None, owner).await?;
@@ -356,7 +374,9 @@ impl Executions {
         let prepared = self.prepare(request.pipeline, request.input)?;
         let cancel = self.0.stopping.child_token();
         let _cancel_when_dropped = cancel.clone().drop_guard();
-        let context = StreamingContext::disabled(id.clone());
+        // nobody is told of its spans: what it was given goes on as it is
+        let trace = request.trace.map(Carried::Given);
+        let context = StreamingContext::disabled(id.clone()).with_trace(trace);
         let options = self.options(&prepared, cancel, None, Slot::default());
         let redaction = self.0.log.redaction().of_pipeline(&prepared.definition);
         let mut result = pipeline::run(prepared.pipeline, prepared.input, context, options).await;

@@ -14,6 +14,7 @@ use crate::error::{Flaw, Problem};
 use crate::log::{Budget, ExecutionRow, NewExecution, StoreError, Stream};
 use crate::pipeline::{self, Desk, Pipeline, RunOptions, Slot};
 use crate::step::{StepRegistry, StepSettings};
+use crate::trace::{Carried, RunTrace, TraceContext};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Request {
     pub execution_id: Option<ExecutionId>,
     /// Whose it is going to be; nobody's where there are no accounts.
     pub owner: Option<String>,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// Which pipeline.
@@ -47,6 +50,8 @@ pub(super) struct Prepared {
     pub(super) input: Map<String, Value>,
     /// Of a pipeline that a user has posted.
     pub(super) limits: Option<Arc<StepSettings>>,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Executions {
@@ -116,6 +121,7 @@ impl Executions {
             folder,
             input,
             limits,
+            trace: None,
         })
     }
 
@@ -139,7 +145,20 @@ impl Executions {
             .find(&row.pipeline)
             .filter(|stored| stored.definition.as_ref() == Ok(&definition));
         let folder = of.map(|stored| stored.folder);
-        self.prepare_definition(definition, row.pipeline.clone(), folder, input)
+        let prepared = self.prepare_definition(definition, row.pipeline.clone(), folder, input)?;
+        Ok(Prepared {
+            trace: row.trace.clone(),
+            ..prepared
+        })
+    }
+
+    /// What steps of this run pass on of the trace that it belongs to.
+    pub(super) fn carried(&self, stream: &Stream, given: Option<TraceContext>) -> Option<Carried> {
+        if self.0.exporter.traces() {
+            let run = RunTrace::new(stream.id(), stream.epoch(), given.as_ref());
+            return Some(Carried::Own(run));
+        }
+        given.map(Carried::Given)
     }
 
     /// Where a definition that is in no folder finds its files: in the catalog's, or in one of their own where there
@@ -200,6 +219,7 @@ impl Executions {
             resumed_from,
             owner,
             shown: None,
+            trace: prepared.trace.clone(),
         };
         self.storing(move |log| log.create(&new, budget)).await
     }

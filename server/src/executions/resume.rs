@@ -14,6 +14,7 @@ use super::{Executions, random_id};
 use crate::error::Problem;
 use crate::log::{Checkpoint, ExecutionRow, ExecutionStatus, Stream};
 use crate::pipeline::{Restored, ResumeReason, Saved, Slot, Unfit};
+use crate::trace::TraceContext;
 
 /// What is to go on, and from where.
 struct Resumption {
@@ -24,15 +25,22 @@ struct Resumption {
 }
 
 impl Executions {
-    /// Goes on with a run that ended without being complete, from its last checkpoint; the new execution's id.
+    /// Goes on with a run that ended without being complete, from its last checkpoint; the new execution's id. It belongs
+    /// to `trace`, or where there is none to that of the run it goes on from.
     ///
     /// # Errors
     /// 404 where there is none; 409 where it has not ended, is complete, or has no checkpoint that fits; 429 where
     /// too many are under way.
-    pub async fn resume(&self, id: &ExecutionId) -> Result<ExecutionId, Problem> {
+    pub async fn resume(
+        &self,
+        id: &ExecutionId,
+        trace: Option<TraceContext>,
+    ) -> Result<ExecutionId, Problem> {
         let slot = self.slot()?;
         let row = self.find(id)?.ok_or_else(Problem::unknown_execution)?;
-        let resumption = self.resumption(&row).await?;
+        let mut resumption = self.resumption(&row).await?;
+        let before = || Some(self.carried(&resumption.from, row.trace.clone())?.by(0, 1));
+        resumption.prepared.trace = trace.or_else(before);
         let new = random_id();
         let (this, id) = (self.clone(), new.clone());
         self.detached(async move {

@@ -41,6 +41,7 @@ impl Mutation {
             input: input.map(|Json(input)| input).unwrap_or_default(),
             execution_id: id.map_err(Problem::from)?,
             owner: asking.caller.owner(),
+            trace: asking.caller.trace.clone(),
         };
         let started = asking.executions.create_and_start(request).await;
         let status = started.as_ref().map_or_else(Problem::status, |_id| 200);

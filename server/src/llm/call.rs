@@ -16,6 +16,7 @@ use super::request::Request;
 use super::text::{Fragment, Joiner};
 use super::wire::{Decoder, request};
 use crate::step::Category;
+use crate::trace::TraceContext;
 
 /// An answer that is coming. Dropped, it closes the connection, and the provider stops.
 #[derive(Debug)]
@@ -41,8 +42,12 @@ enum Channel {
 }
 
 impl Call {
-    /// Asks; the answer begins when this returns.
-    pub(crate) async fn begin(provider: &Provider, asked: &Request) -> Result<Self, Fault> {
+    /// Asks, as part of this trace; the answer begins when this returns.
+    pub(crate) async fn begin(
+        provider: &Provider,
+        asked: &Request,
+        trace: Option<&TraceContext>,
+    ) -> Result<Self, Fault> {
         let nobody = || Fault::new(Category::Configuration, "asks nobody");
         let sent = request(provider.kind, asked, provider.key.as_ref()).ok_or_else(nobody)?;
         let decoder = Decoder::new(provider.kind).ok_or_else(nobody)?;
@@ -50,6 +55,7 @@ impl Call {
         let request = client()?
             .post(address(base, &sent.path)?)
             .headers(sent.headers)
+            .headers(trace.into_iter().flat_map(TraceContext::headers).collect())
             .json(&sent.body);
         let idle = provider.idle;
         let response = timeout(idle, request.send()).await;

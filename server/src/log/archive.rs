@@ -7,6 +7,7 @@ use stepcast_core::id::{ExecutionId, Seq};
 
 use super::execution::ExecutionStatus;
 use super::record::Record;
+use crate::trace::TraceContext;
 
 /// The first line of an execution.
 #[derive(Debug, Deserialize, Serialize)]
@@ -30,6 +31,8 @@ pub(super) struct Header {
     pub(super) resumed_from: Option<ExecutionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trace: Option<TraceContext>,
     /// The first event that follows; 1 where there is none.
     pub(super) earliest: Seq,
     /// The last one; 0 where there is none.

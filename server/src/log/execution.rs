@@ -5,6 +5,8 @@ use serde_json::Value;
 use stepcast_core::control::EndReason;
 use stepcast_core::id::{Epoch, ExecutionId, Seq};
 
+use crate::trace::TraceContext;
+
 /// How a store names an execution.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RowKey {
@@ -35,6 +37,8 @@ pub struct NewExecution {
     pub resumed_from: Option<ExecutionId>,
     /// Whose it is; nobody's where there are no accounts.
     pub owner: Option<String>,
+    /// The trace that it belongs to, where whoever started it said so.
+    pub trace: Option<TraceContext>,
 }
 
 impl NewExecution {
@@ -50,6 +54,7 @@ impl NewExecution {
             lease_ms: None,
             resumed_from: None,
             owner: None,
+            trace: None,
         }
     }
 
@@ -69,6 +74,7 @@ impl NewExecution {
             lease_ms: self.lease_ms,
             resumed_from: self.resumed_from.clone(),
             owner: self.owner.clone(),
+            trace: self.trace.clone(),
         }
     }
 }
@@ -193,6 +199,8 @@ pub struct ExecutionRow {
     pub resumed_from: Option<ExecutionId>,
     /// As in [`NewExecution`].
     pub owner: Option<String>,
+    /// As in [`NewExecution`].
+    pub trace: Option<TraceContext>,
 }
 
 /// Which executions to list.

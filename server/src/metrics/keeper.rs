@@ -39,6 +39,12 @@ async fn keep_some(executions: &Executions) -> Result<usize, StoreError> {
         let Some(stream) = executions.log().open(id)? else {
             continue;
         };
+        // before its counts are kept: killed in between, a run is told of twice rather than never
+        if executions.exporter().traces()
+            && let Some(row) = executions.find(id)?
+        {
+            executions.exporter().tell(&row, stream.clone()).await?;
+        }
         let key = stream.key();
         let mut tally = Tally::new(stream);
         tally.advance().await?;

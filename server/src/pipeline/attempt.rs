@@ -83,15 +83,16 @@ pub(super) async fn execute(
     }
     let before = waited.as_ref().map_or(Duration::ZERO, |it| it.worked);
     let asking = Asking::new(start.execution, environment.asks.clone(), before);
-    let execution = Execution {
+    let mut execution = Execution {
         definition,
         step_id: StepId::from(definition.id.as_str()),
         start,
         environment,
         asking: Arc::new(asking),
+        began: 0,
     };
     match &waited {
-        None => execution.announce().await,
+        None => execution.began = execution.announce().await,
         Some(waited) => executed.attempt = waited.attempt,
     }
     executed.started = true;
@@ -130,10 +131,12 @@ pub(super) struct Execution<'a> {
     pub(super) start: &'a Start,
     pub(super) environment: &'a Environment,
     pub(super) asking: Arc<Asking>,
+    /// The event that began it; 0 where that is not known.
+    pub(super) began: Seq,
 }
 
 impl Execution<'_> {
-    async fn announce(&self) {
+    async fn announce(&self) -> Seq {
         let mut data = Map::new();
         if let Some(name) = &self.definition.name {
             data.insert("name".into(), name.as_str().into());
@@ -141,7 +144,7 @@ impl Execution<'_> {
         data.insert("kind".into(), self.definition.kind.as_str().into());
         data.insert("iteration".into(), self.start.iteration.into());
         data.insert("attempt".into(), 1.into());
-        self.emit(EventType::StepStart, data.into()).await;
+        self.emit(EventType::StepStart, data.into()).await
     }
 
     /// Tries as often as it may, then falls back; `attempt` says how far it came.
@@ -343,9 +346,9 @@ impl Execution<'_> {
         Output { value, seq }
     }
 
-    async fn emit(&self, event_type: EventType, data: Value) {
+    async fn emit(&self, event_type: EventType, data: Value) -> Seq {
         let emitter = &self.environment.emitter;
-        emitter.emit(event_type, Some(&self.step_id), data).await;
+        emitter.emit(event_type, Some(&self.step_id), data).await
     }
 }
 

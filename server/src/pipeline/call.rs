@@ -37,6 +37,8 @@ impl Execution<'_> {
             config,
             policy: Arc::clone(&self.environment.policy),
             asking: Arc::clone(&self.asking),
+            trace: self.environment.emitter.trace().cloned(),
+            began: self.began,
         })
     }
 

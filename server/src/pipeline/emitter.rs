@@ -1,6 +1,6 @@
 //! Writes a run's events in the shapes of `docs/protocol.md`.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -12,6 +12,7 @@ use super::definition::Streaming;
 use crate::artifact::{ArtifactError, Writing};
 use crate::context::{Draft, EmitError, StreamingContext};
 use crate::log::Along;
+use crate::trace::Carried;
 
 /// Where a run's events go. A log that takes no more stops the run: nobody could learn how it went.
 #[derive(Debug)]
@@ -66,6 +67,11 @@ impl RunEmitter {
     /// Why nothing is written any more.
     pub(crate) fn broken(&self) -> Option<&EmitError> {
         self.broken.get()
+    }
+
+    /// What steps pass on of the trace that the run belongs to.
+    pub(crate) fn trace(&self) -> Option<&Arc<Carried>> {
+        self.context.trace()
     }
 
     pub(crate) fn execution_id(&self) -> &str {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use stepcast_core::id::StepId;
+use stepcast_core::id::{Seq, StepId};
 use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::artifact::Writing;
 use crate::log::Artifact;
 use crate::pipeline::data::Data;
 use crate::pipeline::scope::Scope;
+use crate::trace::{Carried, TraceContext};
 
 /// One attempt of a step: its data, its configuration, and the way to its viewers.
 #[derive(Clone, Debug)]
@@ -51,6 +52,10 @@ pub(crate) struct Call {
     pub(crate) config: Arc<Value>,
     pub(crate) policy: Arc<StepPolicy>,
     pub(crate) asking: Arc<Asking>,
+    /// What it passes on of the trace that its run belongs to.
+    pub(crate) trace: Option<Arc<Carried>>,
+    /// The event that began it; 0 where that is not known.
+    pub(crate) began: Seq,
 }
 
 impl StepContext {
@@ -125,6 +130,13 @@ impl StepContext {
     /// 1 for the first try.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Where in a trace this attempt belongs, in the words of W3C Trace Context: for what the step asks of others. None
+    /// where nobody traces the run.
+    pub fn trace(&self) -> Option<TraceContext> {
+        let carried = self.call.trace.as_ref()?;
+        Some(carried.by(self.call.began, self.attempt))
     }
 
     /// What the step may touch.

@@ -53,7 +53,7 @@ pub(super) fn load(config: &StepConfig<'_>) -> Result<Box<dyn Step>, Vec<Problem
 impl Step for Http {
     fn run(&self, context: StepContext) -> StepFuture<'_> {
         Box::pin(async move {
-            let request = self.request(context.config(), context.policy().reaches_inside())?;
+            let request = self.request(&context)?;
             let response = request
                 .send()
                 .await
@@ -170,11 +170,8 @@ impl Http {
         }
     }
 
-    fn request(
-        &self,
-        config: &Value,
-        reaches_inside: bool,
-    ) -> Result<reqwest::RequestBuilder, StepError> {
+    fn request(&self, context: &StepContext) -> Result<reqwest::RequestBuilder, StepError> {
+        let (config, reaches_inside) = (context.config(), context.policy().reaches_inside());
         let wrong = |message: String| StepError::new(Category::Configuration, message);
         let url = config
             .get("url")
@@ -191,6 +188,11 @@ impl Http {
             let key = HeaderName::try_from(&name).map_err(|_invalid| bad("name"))?;
             let value = HeaderValue::try_from(value).map_err(|_invalid| bad("value"))?;
             headers.append(key, value);
+        }
+        if let Some(trace) = context.trace()
+            && !headers.contains_key("traceparent")
+        {
+            headers.extend(trace.headers());
         }
         let mut request = client(reaches_inside)?
             .request(self.method.clone(), url)

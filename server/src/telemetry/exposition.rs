@@ -16,6 +16,7 @@ use super::log::ENDS;
 use super::page::{Labels, Page};
 use super::process::Process;
 use crate::executions::Executions;
+use crate::otlp::Gathered;
 
 /// How an exposition is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -302,7 +303,21 @@ impl Exposition {
 
 impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page::new(encoder);
+        self.tell(&mut Page::Scrape(encoder))
+    }
+}
+
+impl Exposition {
+    /// Everything, as messages of OTLP.
+    ///
+    /// # Errors
+    /// Never: the signature is that of a scrape.
+    pub(crate) fn gather(&self, gathered: &mut Gathered) -> fmt::Result {
+        Process.tell(&mut Page::Otlp("", gathered))?;
+        self.tell(&mut Page::Otlp("stepcast_", gathered))
+    }
+
+    fn tell(&self, page: &mut Page<'_>) -> fmt::Result {
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         page.gauge(
             "build_info",
@@ -310,11 +325,19 @@ impl Collector for Exposition {
             None,
             [(version, 1.0)],
         )?;
-        self.deliveries(&mut page)?;
-        self.connections(&mut page)?;
-        self.log(&mut page)?;
-        self.executions(&mut page)?;
-        super::objectives::write(&mut page, &self.0.slos().reports())
+        self.deliveries(page)?;
+        self.connections(page)?;
+        self.log(page)?;
+        self.executions(page)?;
+        if let Some(counts) = self.0.exporter().counts() {
+            page.counter(
+                "otlp_spans",
+                "Spans that a collector took, that found no room while they waited for it, and that it refused",
+                None,
+                counts.map(|(outcome, count)| (vec![("outcome", outcome)], count)),
+            )?;
+        }
+        super::objectives::write(page, &self.0.slos().reports())
     }
 }
 

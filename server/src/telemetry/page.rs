@@ -1,4 +1,4 @@
-//! One scrape as it is written, by the library of the Prometheus project.
+//! Metrics as they are told: as a scrape, by the library of the Prometheus project, or as messages of OTLP.
 
 use std::fmt;
 
@@ -7,18 +7,20 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::histogram::{BOUNDS, Times};
+use crate::otlp::Gathered;
 
 /// Labels with their values.
 pub(super) type Labels<'a> = Vec<(&'a str, &'a str)>;
 
 /// What is being written.
-pub(super) struct Page<'a>(DescriptorEncoder<'a>);
+pub(super) enum Page<'a> {
+    /// A scrape.
+    Scrape(DescriptorEncoder<'a>),
+    /// Messages of OTLP, with what stands before every name.
+    Otlp(&'static str, &'a mut Gathered),
+}
 
 impl<'a> Page<'a> {
-    pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
-        Self(encoder)
-    }
-
     /// What only grows. The name gets its unit and `_total` behind it.
     pub(super) fn counter<'l>(
         &mut self,
@@ -27,12 +29,21 @@ impl<'a> Page<'a> {
         unit: Option<Unit>,
         series: impl IntoIterator<Item = (Labels<'l>, u64)>,
     ) -> fmt::Result {
-        let (unit, kind) = (unit.as_ref(), MetricType::Counter);
-        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
-        for (labels, value) in series {
-            family
-                .encode_family(&labels.as_slice())?
-                .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        match self {
+            Self::Scrape(encoder) => {
+                let (unit, kind) = (unit.as_ref(), MetricType::Counter);
+                let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
+                for (labels, value) in series {
+                    family
+                        .encode_family(&labels.as_slice())?
+                        .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+                }
+            }
+            Self::Otlp(prefix, gathered) => {
+                let series = series.into_iter();
+                let series = series.map(|(labels, value)| (labels, value as f64));
+                gathered.sum((&format!("{prefix}{name}"), help, word(unit)), series);
+            }
         }
         Ok(())
     }
@@ -44,12 +55,20 @@ impl<'a> Page<'a> {
         help: &str,
         series: impl IntoIterator<Item = (Labels<'l>, f64)>,
     ) -> fmt::Result {
-        let (unit, kind) = (Some(&Unit::Seconds), MetricType::Counter);
-        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
-        for (labels, value) in series {
-            family
-                .encode_family(&labels.as_slice())?
-                .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        match self {
+            Self::Scrape(encoder) => {
+                let (unit, kind) = (Some(&Unit::Seconds), MetricType::Counter);
+                let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
+                for (labels, value) in series {
+                    family
+                        .encode_family(&labels.as_slice())?
+                        .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+                }
+            }
+            Self::Otlp(prefix, gathered) => {
+                let unit = word(Some(Unit::Seconds));
+                gathered.sum((&format!("{prefix}{name}"), help, unit), series);
+            }
         }
         Ok(())
     }
@@ -62,12 +81,19 @@ impl<'a> Page<'a> {
         unit: Option<Unit>,
         series: impl IntoIterator<Item = (Labels<'l>, f64)>,
     ) -> fmt::Result {
-        let (unit, kind) = (unit.as_ref(), MetricType::Gauge);
-        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
-        for (labels, value) in series {
-            family
-                .encode_family(&labels.as_slice())?
-                .encode_gauge(&value)?;
+        match self {
+            Self::Scrape(encoder) => {
+                let (unit, kind) = (unit.as_ref(), MetricType::Gauge);
+                let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
+                for (labels, value) in series {
+                    family
+                        .encode_family(&labels.as_slice())?
+                        .encode_gauge(&value)?;
+                }
+            }
+            Self::Otlp(prefix, gathered) => {
+                gathered.gauge((&format!("{prefix}{name}"), help, word(unit)), series);
+            }
         }
         Ok(())
     }
@@ -89,15 +115,25 @@ impl<'a> Page<'a> {
         help: &str,
         series: impl IntoIterator<Item = (Labels<'l>, Times)>,
     ) -> fmt::Result {
-        let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
-        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
-        let ends = BOUNDS.iter().map(|micros| *micros as f64 / 1e6);
-        let ends: Vec<f64> = ends.chain([f64::INFINITY]).collect();
-        for (labels, times) in series {
-            let buckets: Vec<(f64, u64)> = ends.iter().copied().zip(times.counts).collect();
-            family
-                .encode_family(&labels.as_slice())?
-                .encode_histogram::<NoLabelSet>(times.sum, times.count(), &buckets, None)?;
+        let ends: Vec<f64> = BOUNDS.iter().map(|micros| *micros as f64 / 1e6).collect();
+        match self {
+            Self::Scrape(encoder) => {
+                let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
+                let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
+                let ends = ends.into_iter().chain([f64::INFINITY]);
+                for (labels, times) in series {
+                    let buckets: Vec<(f64, u64)> = ends.clone().zip(times.counts).collect();
+                    family
+                        .encode_family(&labels.as_slice())?
+                        .encode_histogram::<NoLabelSet>(times.sum, times.count(), &buckets, None)?;
+                }
+            }
+            Self::Otlp(prefix, gathered) => {
+                let series = series.into_iter();
+                let series = series.map(|(labels, it)| (labels, it.counts.to_vec(), it.sum));
+                let unit = word(Some(Unit::Seconds));
+                gathered.histogram((&format!("{prefix}{name}"), help, unit), &ends, series);
+            }
         }
         Ok(())
     }
@@ -111,5 +147,15 @@ impl<'a> Page<'a> {
         value: f64,
     ) -> fmt::Result {
         self.gauge(name, help, unit, [(Vec::new(), value)])
+    }
+}
+
+/// A unit as UCUM writes it; Prometheus makes of it what a scrape says.
+fn word(unit: Option<Unit>) -> &'static str {
+    match unit {
+        Some(Unit::Seconds) => "s",
+        Some(Unit::Bytes) => "By",
+        Some(Unit::Other(_)) => "1",
+        Some(_) | None => "",
     }
 }

@@ -15,7 +15,13 @@ pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page::new(encoder);
+        self.tell(&mut Page::Scrape(encoder))
+    }
+}
+
+impl Process {
+    /// Tells all of it.
+    pub(super) fn tell(self, page: &mut Page<'_>) -> fmt::Result {
         if let Some(bytes) = resident() {
             let bytes = bytes as f64;
             page.value(

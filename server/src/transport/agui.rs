@@ -35,6 +35,7 @@ pub(crate) async fn run(
         input: input.into_input(),
         execution_id: id.clone(),
         owner: caller.owner(),
+        trace: caller.trace.clone(),
     };
     let id = match (executions.create_and_start(request).await, id) {
         (Ok(id), _) => id,

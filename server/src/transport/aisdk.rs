@@ -29,6 +29,7 @@ pub(crate) async fn send(
         input: chat.into_input(),
         execution_id: Some(id),
         owner: caller.owner(),
+        trace: caller.trace.clone(),
     };
     let id = executions.create_and_start(request).await?;
     open(&executions, &id, caller, Begin::Earliest)

@@ -37,6 +37,7 @@ fn every_setting_stands_in_the_table_with_its_default() {
             "redaction",
             "limits",
             "alerts",
+            "otlp",
         ]
         .contains(&key.as_str())
     });

@@ -35,7 +35,14 @@ impl Server {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::again(tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// A server of what a former one left there.
+    pub(crate) async fn again(
+        directory: tempfile::TempDir,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: directory.path().join("data"),

@@ -83,6 +83,7 @@ async fn a_step_that_waits_in_its_own_code_begins_again_and_finds_its_answers() 
         input: object(json!({})),
         execution_id: Some("asks".parse().unwrap()),
         owner: None,
+        trace: None,
     };
     executions.create_and_start(request).await.unwrap();
     asked(&executions, "a.1").await;
@@ -168,6 +169,7 @@ async fn recovery_interrupt_ends_a_waiting_run_too() {
         input: object(json!({})),
         execution_id: Some("never".parse().unwrap()),
         owner: None,
+        trace: None,
     };
     executions.create_and_start(request).await.unwrap();
     asked(&executions, "review.1").await;

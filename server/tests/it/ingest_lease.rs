@@ -282,6 +282,7 @@ async fn rule_11_idle_executions_leave_memory() {
             lease: None,
             producer: None,
             owner: None,
+            trace: None,
         };
         let (_, new) = server.executions.announce(announcement).await.unwrap();
         assert!(new);

@@ -115,5 +115,6 @@ mod tls;
 mod tls_harness;
 mod tls_http2;
 mod tls_reload;
+mod trace;
 mod transport;
 mod waits;

@@ -21,8 +21,8 @@ pub(super) fn create(
     let (definition, input) = shown.map_or((&new.definition, &new.input), |(a, b)| (a, b));
     let created: Option<(i64, i64)> = transaction
         .prepare_cached(
-            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from, owner)
-             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8 FROM incarnation WHERE true
+            "INSERT INTO executions (id, epoch, pipeline, status, created_at, definition, input, lease_ms, resumed_from, owner, traceparent, tracestate)
+             SELECT ?1, epoch, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM incarnation WHERE true
              ON CONFLICT (id) DO NOTHING RETURNING key, epoch",
         )?
         .query_row(
@@ -35,6 +35,8 @@ pub(super) fn create(
                 new.lease_ms.map(signed),
                 new.resumed_from.as_ref().map(ExecutionId::as_str),
                 new.owner,
+                new.trace.as_ref().map(|trace| &trace.traceparent),
+                new.trace.as_ref().and_then(|trace| trace.tracestate.as_ref()),
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

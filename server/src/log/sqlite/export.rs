@@ -198,6 +198,7 @@ fn bare(row: &ExecutionRow) -> Header {
         lease_ms: row.lease_ms,
         resumed_from: row.resumed_from.clone(),
         owner: row.owner.clone(),
+        trace: row.trace.clone(),
         earliest: row.earliest,
         last_seq: row.last_seq,
         checkpoint: None,

@@ -201,8 +201,8 @@ fn enter(transaction: &Transaction<'_>, header: &Header) -> Result<Option<i64>, 
     let key: Option<i64> = transaction
         .prepare_cached(
             "INSERT INTO executions
-             (id, epoch, pipeline, status, error, created_at, started_at, ended_at, definition, input, lease_ms, resumed_from, owner)
-             SELECT ?1, epoch, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM incarnation WHERE true
+             (id, epoch, pipeline, status, error, created_at, started_at, ended_at, definition, input, lease_ms, resumed_from, owner, traceparent, tracestate)
+             SELECT ?1, epoch, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 FROM incarnation WHERE true
              ON CONFLICT (id) DO NOTHING RETURNING key",
         )?
         .query_row(
@@ -219,6 +219,8 @@ fn enter(transaction: &Transaction<'_>, header: &Header) -> Result<Option<i64>, 
                 header.lease_ms.map(signed),
                 header.resumed_from.as_ref().map(ExecutionId::as_str),
                 header.owner,
+                header.trace.as_ref().map(|trace| &trace.traceparent),
+                header.trace.as_ref().and_then(|trace| trace.tracestate.as_ref()),
             ],
             |row| row.get(0),
         )

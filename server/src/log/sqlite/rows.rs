@@ -5,6 +5,7 @@ use stepcast_core::id::ExecutionId;
 
 use super::super::execution::{ExecutionRow, ExecutionStatus, RowKey};
 use super::super::store::StoreError;
+use crate::trace::TraceContext;
 
 pub(super) type Parsed = Result<ExecutionRow, StoreError>;
 
@@ -39,7 +40,16 @@ pub(super) fn row_of(row: &Row<'_>) -> rusqlite::Result<Parsed> {
             .get::<_, Option<String>>(12)?
             .and_then(|id| id.parse().ok()),
         owner: row.get(13)?,
+        trace: trace(row.get(14)?, row.get(15)?),
     }))
+}
+
+fn trace(traceparent: Option<String>, tracestate: Option<String>) -> Option<TraceContext> {
+    let traceparent = traceparent?;
+    Some(TraceContext {
+        traceparent,
+        tracestate,
+    })
 }
 
 /// SQLite's integers are signed; no sequence or time of ours comes near the end of either.
@@ -49,5 +59,5 @@ pub(super) fn signed(value: u64) -> i64 {
 
 pub(super) const SELECT: &str = "SELECT key, id, epoch, pipeline, status, error, created_at, started_at, ended_at,
     coalesce((SELECT first FROM events WHERE execution = key ORDER BY seq LIMIT 1), 1), coalesce((SELECT max(seq) FROM events WHERE execution = key), 0),
-    lease_ms, resumed_from, owner
+    lease_ms, resumed_from, owner, traceparent, tracestate
     FROM executions";

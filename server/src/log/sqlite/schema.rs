@@ -54,7 +54,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// What leads from each version to the next; the first from an empty file.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "
 CREATE TABLE executions (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -153,5 +153,9 @@ CREATE TABLE unredacted (
     input TEXT NOT NULL
 ) STRICT;
 ALTER TABLE checkpoints ADD COLUMN confidential INTEGER NOT NULL DEFAULT 0;
+",
+    "
+ALTER TABLE executions ADD COLUMN traceparent TEXT;
+ALTER TABLE executions ADD COLUMN tracestate TEXT;
 ",
 ];

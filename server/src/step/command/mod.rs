@@ -1,7 +1,7 @@
 //! `command`: runs a program, without a shell, that speaks JSON lines.
 //!
 //! It is given one line on standard input, `{"data", "inputs", "parameters", "config", "step_id", "iteration",
-//! "attempt"}`, and answers on standard output with lines as [`line`] reads them. Whatever else it writes there
+//! "attempt"}`, and `trace` where its run is traced, and answers on standard output with lines as [`line`] reads them. Whatever else it writes there
 //! becomes a log line. It runs in a process group of its own, which is killed as a whole when the step ends,
 //! however it ends.
 
@@ -20,6 +20,7 @@ pub(super) use self::process::{Group, tail};
 use super::registry::made;
 use super::{Category, LogLevel, Step, StepConfig, StepContext, StepError, StepFuture};
 use crate::pipeline::definition::{Fields, Problem, Problems};
+use crate::trace::TraceContext;
 
 struct Command {
     /// Whether standard output is text, and not JSON lines.
@@ -83,6 +84,10 @@ impl Command {
         let env = config.get("env").and_then(Value::as_object);
         let env = env.into_iter().flatten();
         let env = env.map(|(key, value)| (key.clone(), text_of(value)));
+        let trace = context.trace();
+        let trace = trace.iter().flat_map(TraceContext::variables);
+        // what the step sets itself stays
+        let env = trace.chain(env);
         let mut group = Group::spawn(&argv, &directory, env.collect())?;
         let (stdin, stdout, stderr) = group.pipes()?;
         let given = given(context);
@@ -188,7 +193,7 @@ async fn read_text(stdout: impl AsyncRead + Unpin, context: &StepContext) -> Ans
 
 /// The line that the program is given.
 fn given(context: &StepContext) -> String {
-    let line = json!({
+    let mut line = json!({
         "data": context.data().to_map(),
         "inputs": context.inputs(),
         "parameters": context.parameters(),
@@ -197,6 +202,9 @@ fn given(context: &StepContext) -> String {
         "iteration": context.iteration(),
         "attempt": context.attempt(),
     });
+    if let Some(trace) = context.trace() {
+        line["trace"] = json!(trace);
+    }
     format!("{line}\n")
 }
 

@@ -95,7 +95,8 @@ async fn listen(
         }
         return Ok(());
     }
-    let mut coming = Call::begin(provider, &call.request).await?;
+    let trace = context.trace();
+    let mut coming = Call::begin(provider, &call.request, trace.as_ref()).await?;
     while let Some(delta) = coming.next().await? {
         say(delta, context, answer).await;
         if lock(answer).len() > LONGEST {

@@ -78,6 +78,7 @@ impl PythonClass {
             "execution_id": context.execution_id(),
             "config": context.config(),
             "data": context.subject(),
+            "trace": context.trace(),
         });
         let mut taken = self.pool.take(&directory).await?;
         let output = taken.worker.call(request, &directory, context).await;

@@ -105,6 +105,11 @@ class Call:
     def run(self):
         wire, request = self.wire, self.request
         wire.execution_id, wire.step_id, wire.open = request["execution_id"], request["step_id"], True
+        trace = request.get("trace") or {}
+        for name in ("traceparent", "tracestate"):
+            # as a program's environment says it; that of the step before is gone
+            os.environ.pop(name.upper(), None)
+            os.environ.update({name.upper(): trace[name]} if trace.get(name) else {})
         try:
             last = written({"result": self.result()})
         except BaseException as error:  # a step that calls sys.exit() fails like any other
