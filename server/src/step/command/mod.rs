@@ -202,8 +202,8 @@ fn given(context: &StepContext) -> String {
         "iteration": context.iteration(),
         "attempt": context.attempt(),
     });
-    if let Some(trace) = context.trace() {
-        line["trace"] = json!(trace);
+    if let (Some(trace), Some(line)) = (context.trace(), line.as_object_mut()) {
+        line.insert("trace".into(), json!(trace));
     }
     format!("{line}\n")
 }
