@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stepcast::context::{Draft, StreamingContext};
 use stepcast::executions::Executions;
-use stepcast::log::{Budget, NewExecution};
+use stepcast::log::{Budget, Durability, NewExecution};
 use stepcast::step::StepRegistry;
 use stepcast_core::event::EventType;
 
@@ -91,10 +91,17 @@ async fn any_run(context: &StreamingContext, end: bool) {
     }
 }
 
+/// How many are generated.
+const RUNS: u64 = 2_000;
+
 #[tokio::test]
 async fn live_replayed_and_stored_give_the_same_numbers() {
-    let server = Server::with(|config| config.metrics.interval_ms = 100).await;
-    for n in 0..400 {
+    let server = Server::with(|config| {
+        config.metrics.interval_ms = 100;
+        config.durability = Durability::Off;
+    })
+    .await;
+    for n in 0..RUNS {
         // a small ring: what is counted has left memory for the most part
         let budget = Budget {
             events: 8,
@@ -118,8 +125,8 @@ async fn live_replayed_and_stored_give_the_same_numbers() {
         assert_eq!(metrics(&server, query).await, live, "once more");
     }
     let expected = metrics(&server, "?by=step").await;
-    assert_eq!(expected["executions"], 400);
-    assert_eq!(expected["counts"]["runs"], 400);
+    assert_eq!(expected["executions"], RUNS);
+    assert_eq!(expected["counts"]["runs"], RUNS);
     assert_eq!(expected["incomplete"], 0);
     assert_eq!(
         metrics(&server, "?to=1970-01-01T00:00:00.010Z").await["executions"],
