@@ -286,6 +286,7 @@ fn e2e(tally: &mut Tally) -> Result<()> {
             ("STEPCAST_CHROME", tools::chrome()?),
             ("STEPCAST_NGINX", nginx),
             ("STEPCAST_CADDY", caddy),
+            ("STEPCAST_PROMETHEUS", tools::prometheus()?),
         ],
     )
 }

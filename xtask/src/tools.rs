@@ -29,6 +29,7 @@ pub(crate) fn install() -> Result<()> {
     println!("browser: {}", chrome()?.display());
     let (nginx, caddy) = proxies()?;
     println!("proxies: {}, {}", nginx.display(), caddy.display());
+    println!("prometheus: {}", prometheus()?.display());
     Ok(())
 }
 
@@ -222,6 +223,47 @@ pub(crate) fn proxies() -> Result<(PathBuf, PathBuf)> {
     Ok((nginx, caddy))
 }
 
+/// The folder of Prometheus and its promtool. Debian's package is unpacked here and not installed, which would have it
+/// serve, and takes nobody's permission.
+pub(crate) fn prometheus() -> Result<PathBuf> {
+    if let (Some(found), Some(_)) = (on_path(&["prometheus"]), on_path(&["promtool"])) {
+        return Ok(found
+            .parent()
+            .ok_or("prometheus is in no folder")?
+            .to_owned());
+    }
+    let home = folder().join("prometheus");
+    let programs = home.join("usr/bin");
+    let works = || works(&programs.join("prometheus")) && works(&programs.join("promtool"));
+    if works() {
+        return Ok(programs);
+    }
+    if on_path(&["apt-get"]).is_none() || on_path(&["dpkg-deb"]).is_none() {
+        return Err("the tests need prometheus and promtool on PATH: install them".into());
+    }
+    println!("unpacking Debian's prometheus");
+    fs::create_dir_all(&home)?;
+    let download = || {
+        run(command("apt-get")
+            .args(["download", "-q", "prometheus"])
+            .current_dir(&home))
+    };
+    if download().is_err() {
+        apt_get(&["update", "-q"])?;
+        download()?;
+    }
+    let files = fs::read_dir(&home)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let package = files
+        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
+        .max()
+        .ok_or("apt-get downloaded no package")?;
+    run(command("dpkg-deb").arg("-x").arg(package).arg(&home))?;
+    if works() {
+        return Ok(programs);
+    }
+    Err("Debian's prometheus does not run here".into())
+}
+
 fn file(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.is_file())
 }
@@ -232,12 +274,22 @@ fn works(program: &PathBuf) -> bool {
 
 /// Installs Debian's packages of these names.
 fn system_packages(names: &[&str]) -> Result<()> {
-    let by_hand = format!(
-        "install {} with your system's package manager and try again",
-        names.join(" and ")
-    );
+    let by_hand = |error| {
+        format!(
+            "install {} with your system's package manager and try again ({error})",
+            names.join(" and ")
+        )
+    };
+    println!("installing {} with apt-get", names.join(" and "));
+    apt_get(&["update", "-q"]).map_err(by_hand)?;
+    let install = ["install", "-y", "--no-install-recommends"];
+    Ok(apt_get(&[&install, names].concat()).map_err(by_hand)?)
+}
+
+/// Runs `apt-get` as root, be it by `sudo` without a password.
+fn apt_get(words: &[&str]) -> Result<()> {
     if on_path(&["apt-get"]).is_none() {
-        return Err(by_hand.into());
+        return Err("there is no apt-get".into());
     }
     let root_user = capture(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let sudo: &[&str] = if root_user {
@@ -245,24 +297,12 @@ fn system_packages(names: &[&str]) -> Result<()> {
     } else if succeeds(command("sudo").args(["-n", "true"])) {
         &["sudo", "-n"]
     } else {
-        return Err(by_hand.into());
+        return Err("apt-get takes root, or sudo without a password".into());
     };
-    println!("installing {} with apt-get", names.join(" and "));
-    let words = |rest: &[&str]| -> Vec<String> {
-        let environment = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
-        sudo.iter()
-            .chain(&environment)
-            .chain(rest)
-            .map(ToString::to_string)
-            .collect()
-    };
-    let mut install = vec!["install", "-y", "--no-install-recommends"];
-    install.extend(names);
-    for line in [words(&["update", "-q"]), words(&install)] {
-        let (program, arguments) = line.split_first().ok_or("no command")?;
-        run(command(program).args(arguments))?;
-    }
-    Ok(())
+    let environment = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    let line = [sudo, &environment, words].concat();
+    let (program, arguments) = line.split_first().ok_or("no command")?;
+    run(command(program).args(arguments))
 }
 
 /// The npm that belongs to Node.
