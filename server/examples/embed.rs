@@ -151,6 +151,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .collect(),
         execution_id: None,
         owner: None,
+        trace: None,
     };
     // created first and started then: whoever subscribes between the two is there before the first event
     let refused = |problem: stepcast::error::Problem| problem.detail().to_owned();

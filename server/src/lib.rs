@@ -28,6 +28,7 @@ mod guard;
 pub mod limits;
 pub mod llm;
 pub mod log;
+pub mod logging;
 pub mod metrics;
 pub mod otlp;
 pub mod pipeline;

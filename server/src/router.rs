@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Extension, Router};
 
@@ -126,7 +126,7 @@ pub(crate) fn router(executions: Executions) -> Router {
     if let Some(proxies) = edge::Proxies::of(&executions.config().edge) {
         router = router.layer(from_fn_with_state(proxies, edge::locate));
     }
-    router.with_state(executions)
+    router.layer(from_fn(edge::name)).with_state(executions)
 }
 
 fn all() -> Routes {

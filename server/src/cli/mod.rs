@@ -33,6 +33,7 @@ use crate::access::RegisterError;
 use crate::artifact::ArtifactError;
 use crate::config::{Config, ConfigError};
 use crate::log::StoreError;
+use crate::logging::LogFormat;
 use crate::step::{StepRegistry, transform};
 
 /// Runs pipelines, and streams every event of them as it happens.
@@ -50,6 +51,16 @@ Begin here:
 `stepcast COMMAND --help` has examples of each."
 )]
 pub struct Cli {
+    /// How the server's own log is written, to standard error; RUST_LOG says how much of it
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "STEPCAST_LOG_FORMAT",
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -219,6 +230,11 @@ impl Cli {
                 error.outcome()
             }
         }
+    }
+
+    /// How the process's own log is written.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
     }
 
     /// What is written to the log of the process itself where `RUST_LOG` says nothing.

@@ -4,6 +4,7 @@ mod compression;
 mod content_policy;
 mod headers;
 mod origins;
+mod request_id;
 mod settings;
 mod source;
 
@@ -12,6 +13,7 @@ pub(crate) use self::compression::compress;
 pub(crate) use self::content_policy::of_page;
 pub(crate) use self::headers::{Strict, harden};
 pub(crate) use self::origins::cross_origin;
+pub(crate) use self::request_id::name;
 pub use self::settings::EdgeSettings;
 pub use self::source::Forwarding;
 pub(crate) use self::source::{Network, Proxies, Source, locate, trusted};

@@ -22,13 +22,18 @@ pub(crate) fn cross_origin(settings: &EdgeSettings) -> Option<CorsLayer> {
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(ASKED.map(HeaderName::from_static))
-        .expose_headers([header::LOCATION, header::RETRY_AFTER, header::ETAG])
+        .expose_headers([
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::ETAG,
+            HeaderName::from_static("x-request-id"),
+        ])
         .max_age(PREFLIGHT);
     Some(layer)
 }
 
 /// What scripts of such a page may send beside what every page may.
-const ASKED: [&str; 7] = [
+const ASKED: [&str; 10] = [
     "authorization",
     "content-type",
     "last-event-id",
@@ -36,6 +41,9 @@ const ASKED: [&str; 7] = [
     "producer-id",
     "producer-epoch",
     "producer-seq",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
 ];
 
 /// How long a browser may keep what it was told.

@@ -10,6 +10,7 @@ use stepcast_core::event::EventType;
 use stepcast_core::id::ExecutionId;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::folded::Folded;
 use super::parked::Parking;
@@ -90,6 +91,8 @@ impl Executions {
         let claim = self.claim(&stream)?;
         self.set_running(&stream).await?;
         self.was_started(&claim.id);
+        // the one line that has both ids
+        tracing::info!(execution_id = %claim.id, pipeline = prepared.name, "run started");
         let this = self.clone();
         self.0.tasks.spawn(async move {
             let slot = this.place(Some(slot));
@@ -112,6 +115,19 @@ impl Executions {
 
     /// Runs to the end, or until the server stops. The place is held until then, unless the run waits for people.
     pub(super) async fn run(
+        &self,
+        stream: Arc<Stream>,
+        prepared: Prepared,
+        beginning: Beginning,
+        claim: Claim,
+        slot: Slot,
+    ) {
+        let span = tracing::error_span!("run", execution_id = %claim.id);
+        let run = self.run_named(stream, prepared, beginning, claim, slot);
+        run.instrument(span).await;
+    }
+
+    async fn run_named(
         &self,
         stream: Arc<Stream>,
         prepared: Prepared,
@@ -160,7 +176,7 @@ impl Executions {
                 if status == Some(RunStatus::Waiting) {
                     return;
                 }
-                tracing::info!(execution_id = %claim.id, ?status, "run ended");
+                tracing::info!(?status, "run ended");
                 self.close(&context).await;
             }
         }

@@ -25,6 +25,7 @@ use stepcast_core::id::ExecutionId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use self::artifacts::shelf;
 pub use self::external::Announcement;
@@ -441,6 +442,7 @@ impl Executions {
         &self,
         work: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
+        let work = work.in_current_span();
         self.0.tasks.spawn(work).await.map_err(broken)?
     }
 

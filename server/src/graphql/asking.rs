@@ -67,6 +67,8 @@ impl Asking {
         action: Action,
     ) -> Result<(ExecutionRow, Pass), Problem> {
         let id: ExecutionId = id.parse()?;
+        // for what is logged of this request
+        tracing::Span::current().record("execution_id", id.as_str());
         let row = self.executions.find(&id)?;
         let pass = decide(&self.caller.identity, action, On::Execution(row.as_ref()));
         let pass = self.decided(action, Some(&id), pass).await?;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 
 use super::attempt::{Environment, Executed, execute, told};
 use super::checkpoint::Restored;
@@ -303,13 +304,14 @@ impl Run {
             let waited = self.waits.resumption(execution);
             let pipeline = Arc::clone(&self.pipeline);
             let environment = Arc::clone(&self.environment);
-            let task = self.tasks.spawn(async move {
+            let work = async move {
                 let executed = match pipeline.steps().get(step) {
                     Some(definition) => execute(definition, &start, waited, &environment).await,
                     None => unreachable_step(),
                 };
                 (execution, executed)
-            });
+            };
+            let task = self.tasks.spawn(work.in_current_span());
             self.under_way
                 .insert(execution, (step, iteration, task.id()));
         }

@@ -14,6 +14,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::Frame;
+use tracing::{Instrument as _, Span};
 
 /// Takes a socket, with what has been read from it already.
 type Taker = Box<dyn FnOnce(Socket, Bytes) -> BoxFuture<'static, ()> + Send>;
@@ -46,7 +47,10 @@ impl Handover {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let taker: Taker = Box::new(move |socket, read| Box::pin(taker(socket, read)));
+        // what is logged of the stream names its request
+        let span = Span::current();
+        let taker: Taker =
+            Box::new(move |socket, read| Box::pin(taker(socket, read).instrument(span)));
         *self.taker() = Some(taker);
     }
 

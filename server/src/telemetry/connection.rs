@@ -161,5 +161,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.delivery.ended(self.lane, self.end);
+        let [(_, transport), ..] = self.lane.labels();
+        tracing::debug!(transport, reason = self.end.name(), "a stream ended");
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
+use tracing::Instrument as _;
 
 use super::super::websocket::handshake::Handshake;
 use super::message::{Close, Said, Told};
@@ -233,7 +234,7 @@ impl Connection {
         let (schema, say) = (Arc::clone(&self.schema), self.say.clone());
         self.begun += 1;
         let (number, operation) = (self.begun, id.clone());
-        let task = tokio::spawn(async move {
+        let work = async move {
             let mut results = schema.execute_stream(request);
             while let Some(result) = results.next().await {
                 if say
@@ -246,7 +247,8 @@ impl Connection {
             }
             // where the connection is gone nobody listens
             drop(say.send((number, operation, None)).await);
-        });
+        };
+        let task = tokio::spawn(work.in_current_span());
         self.operations.insert(id, (number, task.abort_handle()));
         Ok(())
     }
