@@ -247,6 +247,7 @@ fn values_by_hand() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn values_by_hand_of_several_runs_together() {
     let a = Some("a");
     let explained = |ms: f64| {

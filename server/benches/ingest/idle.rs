@@ -38,6 +38,7 @@ async fn announce(executions: &stepcast::executions::Executions, numbers: std::o
             lease: None,
             producer: None,
             owner: None,
+            trace: None,
         };
         executions.announce(announcement).await.unwrap();
     }
