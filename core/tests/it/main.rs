@@ -16,6 +16,7 @@ mod metrics;
 #[cfg(test)]
 #[cfg(not(target_family = "wasm"))]
 mod metrics_laws;
+#[cfg(not(target_family = "wasm"))]
 mod metrics_sum;
 #[cfg(test)]
 mod proof;
