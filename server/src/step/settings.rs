@@ -19,6 +19,7 @@ pub struct StepSettings {
     pub inside: bool,
     /// The program that applies the expressions of `transform` steps, each in a process of its own; `stepcast` is its
     /// own. Without, they are applied in this process, and one that recurses or grows without end ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluator: Option<PathBuf>,
     /// Processes of `evaluator` at once; further steps wait for their turn.
     pub transform_processes: usize,
