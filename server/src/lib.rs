@@ -19,6 +19,7 @@ pub mod clock;
 mod cloudevent;
 pub mod config;
 pub mod context;
+mod durable;
 pub mod edge;
 pub mod error;
 pub mod executions;

@@ -15,7 +15,7 @@ use crate::access::Action::{
 };
 use crate::access::gate::{self, Gate};
 use crate::executions::Executions;
-use crate::transport::{agui, aisdk, graphql, many, sse, websocket};
+use crate::transport::{agui, aisdk, durable, graphql, many, sse, websocket};
 use crate::{api, assets, edge, guard, spec};
 
 /// What a route asks of who calls, on a server with accounts.
@@ -299,6 +299,19 @@ fn streams(routes: Routes) -> Routes {
             "/stream/pipeline/{execution_id}",
             [(GET, Of(Open))],
             get(sse::open),
+        )
+        .at(
+            "/v1/stream/{id}",
+            [
+                (GET, Of(Watch)),
+                (PUT, May(Start)),
+                (POST, Of(Ingest)),
+                (DELETE, Of(Delete)),
+            ],
+            get(durable::read)
+                .put(durable::create)
+                .post(durable::append)
+                .delete(durable::remove),
         )
         .at("/api/agui/{name}", [(POST, May(Start))], post(agui::run))
         .at(

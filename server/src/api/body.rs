@@ -44,7 +44,7 @@ impl<T: DeserializeOwned> FromRequest<Executions> for Body<T> {
 }
 
 /// The whole body, where it is not too large and comes in its time.
-pub(super) async fn read(request: Request, executions: &Executions) -> Result<Bytes, Problem> {
+pub(crate) async fn read(request: Request, executions: &Executions) -> Result<Bytes, Problem> {
     let config = executions.config();
     let most = config.max_body_bytes;
     let body = request.into_body();

@@ -139,7 +139,7 @@ fn written(execution_id: ExecutionId, read: &Read) -> page::Page<&RawValue> {
 }
 
 /// Whether a page says the same whenever it is asked for: what follows a cursor begins with it, whatever comes later.
-fn is_lasting(after: Position, read: &Read) -> bool {
+pub(crate) fn is_lasting(after: Position, read: &Read) -> bool {
     let placed = matches!(after, Position::After(cursor) if cursor.epoch == read.epoch);
     placed && read.gap.is_none() && !read.records.is_empty()
 }
@@ -173,7 +173,7 @@ const LARGEST_LIMIT: u64 = 5_000;
 
 /// A cache may answer with a page for this long: those who poll at once are one request here. Not for longer, since an
 /// execution may be deleted.
-const SHARED: &str = "public, max-age=10";
+pub(crate) const SHARED: &str = "public, max-age=10";
 
 /// The longest wait: below the idle limits of common proxies.
 const LONGEST_WAIT_MS: u64 = 50_000;

@@ -16,7 +16,7 @@ pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod parts;
 pub(crate) mod pipelines;
-mod producer;
+pub(crate) mod producer;
 pub(crate) mod prometheus;
 pub(crate) mod range;
 pub(crate) mod session;

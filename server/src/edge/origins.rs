@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::settings::EdgeSettings;
@@ -22,18 +22,13 @@ pub(crate) fn cross_origin(settings: &EdgeSettings) -> Option<CorsLayer> {
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(ASKED.map(HeaderName::from_static))
-        .expose_headers([
-            header::LOCATION,
-            header::RETRY_AFTER,
-            header::ETAG,
-            HeaderName::from_static("x-request-id"),
-        ])
+        .expose_headers(TOLD.map(HeaderName::from_static))
         .max_age(PREFLIGHT);
     Some(layer)
 }
 
 /// What scripts of such a page may send beside what every page may.
-const ASKED: [&str; 10] = [
+const ASKED: [&str; 14] = [
     "authorization",
     "content-type",
     "last-event-id",
@@ -41,8 +36,32 @@ const ASKED: [&str; 10] = [
     "producer-id",
     "producer-epoch",
     "producer-seq",
+    "stream-closed",
+    "stream-expires-at",
+    "stream-seq",
+    "stream-ttl",
     "traceparent",
     "tracestate",
+    "x-request-id",
+];
+
+/// What they may read beside what every page may.
+const TOLD: [&str; 16] = [
+    "etag",
+    "location",
+    "producer-epoch",
+    "producer-expected-seq",
+    "producer-received-seq",
+    "producer-seq",
+    "retry-after",
+    "stepcast-gap",
+    "stream-closed",
+    "stream-cursor",
+    "stream-expires-at",
+    "stream-next-offset",
+    "stream-sse-data-encoding",
+    "stream-ttl",
+    "stream-up-to-date",
     "x-request-id",
 ];
 

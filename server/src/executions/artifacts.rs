@@ -6,6 +6,7 @@ use std::time::Duration;
 use stepcast_core::event::EventType;
 use stepcast_core::id::{ExecutionId, StepId};
 
+use super::gate::Alongside;
 use super::{Executions, Producer, Receipt, Refusal, Unit};
 use crate::access::Pass;
 use crate::artifact::{ArtifactError, Artifacts, Kept, Writing};
@@ -104,7 +105,11 @@ impl Executions {
             data: kept.announcement(),
             metadata: None,
         };
-        self.take_with(id, &mut vec![draft], vec![kept], producer, Unit::Request)
+        let along = Alongside {
+            artifacts: vec![kept],
+            ..Alongside::default()
+        };
+        self.take_with(id, &mut vec![draft], along, producer, Unit::Request)
             .await
     }
 

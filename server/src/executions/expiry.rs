@@ -6,7 +6,6 @@ use std::time::Duration;
 use stepcast_core::id::ExecutionId;
 
 use super::Executions;
-use super::external::length_of;
 use super::gate::LINGER;
 use super::launch::terminal_error;
 use super::leases::{Awaited, Place};
@@ -47,7 +46,9 @@ impl Executions {
         let leases = &self.0.external.leases;
         if row.lease_ms.is_some() {
             let place = leases.reserve_any(Awaited::Producer);
-            place.grant(&row.id, length_of(row));
+            if let Err(error) = self.grant(place, row) {
+                tracing::error!(execution_id = %row.id, %error, "has no lease");
+            }
         } else if row.status == ExecutionStatus::Pending {
             self.await_start(leases.reserve_any(Awaited::Start), &row.id);
         } else {
@@ -88,7 +89,14 @@ impl Executions {
         let Some(awaited) = leases.run_out(id) else {
             return Ok(());
         };
-        let Some(row) = self.find(id)?.filter(|row| row.status.end().is_none()) else {
+        let row = self.find(id)?;
+        if let Some(row) = &row
+            && awaited == Awaited::Producer
+            && self.kept(row)?.is_some_and(|kept| kept.is_fleeting())
+        {
+            return self.take_away(row).await;
+        }
+        let Some(row) = row.filter(|row| row.status.end().is_none()) else {
             leases.end(id);
             return Ok(());
         };
@@ -135,4 +143,4 @@ impl Executions {
 }
 
 /// No limit, as a time that a clock can hold.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

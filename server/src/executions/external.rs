@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use stepcast_core::id::ExecutionId;
 
 use super::folded::Folded;
-use super::gate::{Gate, Gates, Receipt, Unit};
+use super::gate::{Alongside, Gate, Gates, Receipt, Unit};
 use super::leases::{Awaited, Leases};
 use super::producer::Producer;
 use super::refusal::Refusal;
 use super::{Executions, random_id};
-use crate::artifact::Kept;
 use crate::clock::unix_millis;
 use crate::config::LEASE_MS;
 use crate::context::Draft;
@@ -83,7 +82,7 @@ impl Executions {
             if !created {
                 return this.same(row, &new);
             }
-            place.grant(&new.id, length_of(&row));
+            this.grant(place, &row)?;
             Ok((row, true))
         })
         .await
@@ -136,21 +135,22 @@ impl Executions {
         producer: Option<&Producer>,
         unit: Unit,
     ) -> Result<Receipt, Refusal> {
-        self.take_with(id, drafts, Vec::new(), producer, unit).await
+        let along = Alongside::default();
+        self.take_with(id, drafts, along, producer, unit).await
     }
 
-    /// [`Executions::take`], with files that the last event announces.
+    /// [`Executions::take`], with what goes along.
     pub(super) async fn take_with(
         &self,
         id: &ExecutionId,
         drafts: &mut Vec<Draft>,
-        artifacts: Vec<Kept>,
+        along: Alongside<'_>,
         producer: Option<&Producer>,
         unit: Unit,
     ) -> Result<Receipt, Refusal> {
         let gate = self.gate(id)?;
         let begin = async || self.begin(&gate.stream).await;
-        let taken = gate.take(drafts, artifacts, producer, unit, begin).await;
+        let taken = gate.take(drafts, along, producer, unit, begin).await;
         if matches!(taken, Err(Refusal::Ended { .. })) {
             // nobody is told of an end that might not stay
             gate.settled().await?;
@@ -200,7 +200,8 @@ impl Executions {
         let marks = self.0.log.store().producers(row.key.key)?;
         let per_second = self.0.config.max_events_per_second;
         let (leases, metrics) = (self.0.external.leases.clone(), self.0.metrics.clone());
-        let gate = Gate::new(stream, marks, per_second, leases, metrics);
+        let is_fleeting = self.kept(&row)?.is_some_and(|kept| kept.is_fleeting());
+        let gate = Gate::new(stream, marks, per_second, leases, metrics, is_fleeting);
         Ok(self.0.external.gates.insert(id, gate))
     }
 

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::folded::Folded;
 use super::leases::Leases;
+use super::order::{Order, Reached};
 use super::producer::{Marks, Producer, Verdict};
 use super::refusal::Refusal;
 use crate::artifact::Kept;
@@ -39,6 +40,17 @@ pub(super) struct Gate {
     leases: Arc<Leases>,
     metrics: MetricsSubscriber,
     used: Mutex<Instant>,
+    /// It is taken away when its lease is over, ended or not.
+    is_fleeting: bool,
+}
+
+/// What goes along with a portion.
+#[derive(Debug, Default)]
+pub(super) struct Alongside<'a> {
+    /// Files that its last event announces.
+    pub(super) artifacts: Vec<Kept>,
+    /// Its place in an order of its writers' own, of a stream that may have one.
+    pub(super) order: Option<Order<'a>>,
 }
 
 #[derive(Debug)]
@@ -47,6 +59,8 @@ struct State {
     marks: Marks,
     /// The last event that was given a place.
     last: Seq,
+    /// How far an order of its writers' own has come, once that was looked for.
+    order: Option<Reached>,
 }
 
 /// How a producer's numbers count.
@@ -123,12 +137,14 @@ impl Gate {
         per_second: u32,
         leases: Arc<Leases>,
         metrics: MetricsSubscriber,
+        is_fleeting: bool,
     ) -> Self {
         let quota = NonZeroU32::new(per_second).map(Quota::per_second);
         let state = State {
             begun: stream.has_begun(),
             marks: Marks::new(marks),
             last: stream.tail().last_seq,
+            order: None,
         };
         Self {
             view: Arc::new(tokio::sync::Mutex::new(Folded::new(stream.clone()))),
@@ -138,18 +154,18 @@ impl Gate {
             leases,
             metrics,
             used: Mutex::new(Instant::now()),
+            is_fleeting,
         }
     }
 
     /// Adds these events, or tells why not. `begin` is called before the very first, and describes the pipeline.
     ///
     /// Nothing is half done where the caller leaves: the events get their places and the producer its mark in one
-    /// step that does not wait. Where they come too fast, `drafts` is left as it was. The last
-    /// of them announces `artifacts`.
+    /// step that does not wait. Where they come too fast, `drafts` is left as it was.
     pub(super) async fn take(
         &self,
         drafts: &mut Vec<Draft>,
-        artifacts: Vec<Kept>,
+        along: Alongside<'_>,
         producer: Option<&Producer>,
         unit: Unit,
         begin: impl AsyncFnOnce() -> Result<Value, Refusal>,
@@ -175,6 +191,9 @@ impl Gate {
             });
         };
         self.check_open()?;
+        if let Some(order) = along.order {
+            order.check(&self.stream, &mut state.order).await?;
+        }
         let seen = usize::try_from(seen).unwrap_or(usize::MAX).min(events);
         self.limit(events - seen)?;
         drafts.drain(..seen);
@@ -182,13 +201,17 @@ impl Gate {
             let description = begin().await?;
             begin_with(drafts, description);
         }
+        let order = along.order.map(|order| order.note(drafts, &state.order));
         let along = Along {
             producer: producer.map(|producer| Marks::after(producer, units)),
-            artifacts,
+            artifacts: along.artifacts,
             ..Along::default()
         };
         let noted = along.producer.clone();
         state.last = self.stream.append_all(drafts, along).await?;
+        if order.is_some() {
+            state.order = order;
+        }
         self.appended(drafts);
         state.begun = true;
         if let Some(noted) = noted {
@@ -243,7 +266,7 @@ impl Gate {
         for draft in drafts {
             self.metrics.count_draft(draft);
         }
-        if self.stream.ended().is_some() {
+        if self.stream.ended().is_some() && !self.is_fleeting {
             self.leases.end(self.stream.id());
         }
     }
@@ -297,6 +320,10 @@ impl State {
         gate: &Gate,
     ) -> Result<Option<u64>, Refusal> {
         let verdict = self.marks.judge(producer, units);
+        // who was replaced is told so, whatever became of the execution
+        if let Verdict::Fenced { epoch } = verdict {
+            return Err(Refusal::Fenced { epoch });
+        }
         let last = self.marks.of(&producer.id) == Some((producer.epoch, producer.seq));
         if verdict != Verdict::Seen || !(last || unit == Unit::Line) {
             gate.check_open()?;

@@ -43,7 +43,8 @@ struct State {
 #[derive(Debug)]
 struct Lease {
     awaited: Awaited,
-    length: Duration,
+    /// None where it ends at its time, whatever is heard of it.
+    length: Option<Duration>,
     end: Instant,
     /// Its time in the order; none while somebody looks at it.
     listed: Option<Instant>,
@@ -86,7 +87,7 @@ impl Leases {
     /// Something was heard of it.
     pub(super) fn renew(&self, id: &ExecutionId) {
         if let Some(lease) = self.state().leases.get_mut(id) {
-            lease.end = Instant::now() + lease.length;
+            lease.end = lease.length.map_or(lease.end, |it| Instant::now() + it);
         }
     }
 
@@ -158,9 +159,18 @@ impl Leases {
 
 impl Place<'_> {
     /// The execution's lease begins.
-    pub(super) fn grant(mut self, id: &ExecutionId, length: Duration) {
+    pub(super) fn grant(self, id: &ExecutionId, length: Duration) {
+        self.give(id, Some(length), Instant::now() + length);
+    }
+
+    /// The same, of one that nothing renews.
+    pub(super) fn grant_until(self, id: &ExecutionId, left: Duration) {
+        self.give(id, None, Instant::now() + left);
+    }
+
+    fn give(mut self, id: &ExecutionId, length: Option<Duration>, end: Instant) {
         self.leases.end(id);
-        let (id, end) = (Arc::new(id.clone()), Instant::now() + length);
+        let id = Arc::new(id.clone());
         let mut state = self.leases.state();
         let lease = Lease {
             awaited: self.awaited,

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cancel;
+mod durable;
 mod expiry;
 mod external;
 mod folded;
@@ -9,6 +10,7 @@ mod gate;
 mod history;
 mod launch;
 mod leases;
+mod order;
 mod parked;
 mod prepare;
 mod producer;

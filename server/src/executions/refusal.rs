@@ -47,6 +47,8 @@ pub enum Refusal {
         /// Until when it should wait.
         wait: Duration,
     },
+    /// It does not come after what is there, in the order of a stream's writers.
+    OutOfOrder,
     /// Anything else.
     Other(Problem),
 }
@@ -90,6 +92,10 @@ impl From<Refusal> for Problem {
             Refusal::TooFast { wait } => Self::too_many(
                 "The events come faster than the setting max_events_per_second allows.",
                 wait.as_secs() + 1,
+            ),
+            Refusal::OutOfOrder => Self::new(
+                StatusCode::CONFLICT,
+                "Stream-Seq has to be greater, byte by byte, than the last one that was taken.",
             ),
             Refusal::Other(problem) => problem,
         }

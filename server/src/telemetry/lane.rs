@@ -15,6 +15,8 @@ pub(crate) enum Transport {
     AiSdk,
     /// GraphQL, each subscription a connection.
     GraphQl,
+    /// Durable Streams, each request a connection.
+    Durable,
 }
 
 /// What it is spoken over.
@@ -42,13 +44,14 @@ pub(crate) struct Lane {
 pub(crate) const LANES: usize = Transport::ALL.len() * 2 * Wire::ALL.len();
 
 impl Transport {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Sse,
         Self::WebSocket,
         Self::Poll,
         Self::AgUi,
         Self::AiSdk,
         Self::GraphQl,
+        Self::Durable,
     ];
 
     const fn name(self) -> &'static str {
@@ -59,6 +62,7 @@ impl Transport {
             Self::AgUi => "agui",
             Self::AiSdk => "aisdk",
             Self::GraphQl => "graphql",
+            Self::Durable => "durable",
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod agui;
 pub(crate) mod aisdk;
 pub(crate) mod coding;
 mod dialect;
+pub(crate) mod durable;
 mod fan;
 mod feed;
 pub(crate) mod graphql;

@@ -89,6 +89,13 @@ async fn another_users_execution_is_as_unknown_as_one_that_is_not_there_on_every
                 assert_eq!(ends[0], ends[1]);
                 assert_eq!(ends[0].1, 3501);
             }
+            // what is made has to be named: whether the name is taken is told as by `POST /api/executions`
+            Ask::May(Action::Start) if route.method == Method::PUT => {
+                let put = ask(&server, Method::PUT, &foreign, &mallory);
+                let (status, body) = said(put).await;
+                assert_eq!(status, 409, "{body}");
+                continue;
+            }
             Ask::Nothing | Ask::Name | Ask::May(_) => {
                 // whatever names an execution in its path asks about it
                 assert_eq!(

@@ -137,13 +137,19 @@ async fn every_status_of_the_producer_rules() {
     );
     let again = post(&server, "e", Some(("p", 2, 2)), end()).await;
     assert_eq!((again.status, again.header("stream-closed")), (204, "true"));
-    for (producer, epoch, seq) in [("p", 2, 1), ("p", 2, 3), ("p", 1, 0), ("r", 0, 0)] {
+    for (producer, epoch, seq) in [("p", 2, 1), ("p", 2, 3), ("r", 0, 0)] {
         let answer = post(&server, "e", Some((producer, epoch, seq)), note(30)).await;
         assert_eq!(
             (answer.status, answer.header("stream-closed")),
             (409, "true")
         );
     }
+    // who was replaced is told that first
+    let replaced = post(&server, "e", Some(("p", 1, 0)), note(30)).await;
+    assert_eq!(
+        (replaced.status, replaced.header("producer-epoch")),
+        (403, "2")
+    );
     server.stop().await;
 }
 

@@ -37,6 +37,7 @@ mod damage;
 mod deflate;
 mod distance;
 mod documented;
+mod durable;
 mod edge_browser;
 mod edge_policy;
 mod edge_proxy;

@@ -1,6 +1,7 @@
 //! OpenAPI 3.1 of every route: what the handlers take and give comes from their types, who may ask from the router.
 
 mod book;
+mod durable;
 mod executions;
 mod parameters;
 mod people;
@@ -26,6 +27,7 @@ pub(super) fn document() -> Value {
     people::describe(&mut book);
     producers::describe(&mut book);
     streams::describe(&mut book);
+    durable::describe(&mut book);
     let (paths, schemas) = book.close();
     let mut components = ComponentsBuilder::new();
     for (name, scheme) in security::schemes() {
@@ -80,11 +82,12 @@ const STREAMS: &str = "Streams";
 const AGENTS: &str = "AG-UI";
 const GRAPHQL: &str = "GraphQL";
 const CHATS: &str = "AI SDK";
+const DURABLE: &str = "Durable Streams";
 const ACCOUNTS: &str = "Accounts";
 const MEASURES: &str = "Metrics";
 const PROCESS: &str = "The server";
 
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     (RUNS, "Start, list, watch, cancel and resume runs."),
     (PIPELINES, "What can be started."),
     (PEOPLE, "What runs ask people, and their answers."),
@@ -100,6 +103,10 @@ const TAGS: [(&str, &str); 12] = [
     (AGENTS, "Runs as agents of the AG-UI protocol."),
     (GRAPHQL, "The same in GraphQL, with subscriptions."),
     (CHATS, "Runs as messages of a chat that the AI SDK shows."),
+    (
+        DURABLE,
+        "Executions as streams of the Durable Streams protocol.",
+    ),
     (ACCOUNTS, "Who one is, and what one hands on."),
     (MEASURES, "Reliability over many runs."),
     (PROCESS, "The process itself, and these documents."),
