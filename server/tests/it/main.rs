@@ -28,6 +28,7 @@ mod attack_size;
 mod attack_slow;
 mod attack_smuggle;
 mod attack_text;
+mod autobahn;
 mod cli;
 mod coalesce;
 mod compression;

@@ -10,6 +10,7 @@ use stepcast_core::wire::close::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use super::text::Utf8;
 use crate::transport::coding::FLUSHED;
 
 /// What a frame of ours is.
@@ -107,6 +108,10 @@ pub struct Incoming {
     begun: Option<Begun>,
     /// Whether messages may be compressed.
     inflates: bool,
+    /// The text of a message whose first frame is on its way.
+    text: Utf8,
+    /// Bytes of the frame in front whose text was looked at before the whole frame is there.
+    seen: usize,
 }
 
 #[derive(Debug)]
@@ -114,6 +119,7 @@ struct Begun {
     is_text: bool,
     is_compressed: bool,
     bytes: Vec<u8>,
+    text: Utf8,
 }
 
 impl Incoming {
@@ -166,9 +172,11 @@ impl Incoming {
             }
             // a client masks every frame
             let mask = header.mask.ok_or(CloseCode::Protocol)?;
+            self.look(&header, at, length, mask)?;
             if self.read.len() < at + length {
                 return Ok(None);
             }
+            self.seen = 0;
             self.read.advance(at);
             let mut payload = self.read.split_to(length).to_vec();
             for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
@@ -178,6 +186,32 @@ impl Incoming {
                 return Ok(Some(message));
             }
         }
+    }
+
+    /// Looks at text as it arrives: what is none is refused at its first wrong byte, however much is said to follow.
+    fn look(
+        &mut self,
+        header: &FrameHeader,
+        at: usize,
+        length: usize,
+        mask: [u8; 4],
+    ) -> Result<(), CloseCode> {
+        let text = match (header.opcode, &mut self.begun) {
+            (OpCode::Data(Data::Text), None) if !header.rsv1 => &mut self.text,
+            (OpCode::Data(Data::Continue), Some(begun))
+                if begun.is_text && !begun.is_compressed =>
+            {
+                &mut begun.text
+            }
+            _ => return Ok(()),
+        };
+        let there = self.read.get(at..).unwrap_or_default();
+        let there = there.get(..length.min(there.len())).unwrap_or_default();
+        let masks = mask.iter().cycle().skip(self.seen % mask.len());
+        let new = there.iter().skip(self.seen);
+        let new: Vec<u8> = new.zip(masks).map(|(byte, mask)| byte ^ mask).collect();
+        self.seen = there.len();
+        text.go_on(&new).then_some(()).ok_or(CloseCode::NotText)
     }
 
     fn frame(
@@ -194,6 +228,7 @@ impl Incoming {
                 is_text: kind == Data::Text,
                 is_compressed: header.rsv1,
                 bytes: payload,
+                text: std::mem::take(&mut self.text),
             },
             OpCode::Data(Data::Continue) => {
                 let mut begun = self.begun.take().ok_or(CloseCode::Protocol)?;

@@ -4,6 +4,7 @@ pub(crate) mod artifact;
 mod deflate;
 pub(crate) mod frame;
 pub(super) mod handshake;
+mod text;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
