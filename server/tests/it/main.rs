@@ -36,6 +36,7 @@ mod counted;
 mod crowd;
 mod damage;
 mod deflate;
+mod dialects;
 mod distance;
 mod documented;
 mod durable;
