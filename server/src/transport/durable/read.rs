@@ -53,6 +53,9 @@ pub(crate) async fn read(
         }
         return live::open(executions, stream, asked, caller);
     }
+    if asked.live == Live::LongPoll {
+        caller.hold(&executions)?;
+    }
     let lane = Lane {
         transport: Transport::Durable,
         shared: false,

@@ -138,6 +138,9 @@ pub(crate) async fn append(
     if let Err(later) = caller.writes(&executions, body.len()) {
         return Err(Problem::too_many(later.told(), later.seconds()));
     }
+    if stream.content.is_json() && is_deeper(&body, executions.config().limits.json_depth) {
+        return Err(body::too_deep(executions.config().limits.json_depth));
+    }
     let is_over = executions.external(&id)?.ended().is_some();
     let mut drafts = Vec::new();
     if !body.is_empty() && !is_over {
