@@ -92,8 +92,8 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-/// Who has this content already: it never changes.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether who asks has this content already.
+pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let given = headers.get_all(header::IF_NONE_MATCH).iter();
     let given = given.filter_map(|value| value.to_str().ok());
     given

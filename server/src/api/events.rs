@@ -13,12 +13,14 @@ use stepcast_core::control::GapReason;
 use stepcast_core::id::{ExecutionId, Position};
 use stepcast_core::wire::page::{self, PageEnd, PageGap};
 
+use super::artifacts::is_known;
 use super::page::{Read, read};
 use super::parts::{Path, Query};
 use crate::access::Caller;
 use crate::cloudevent;
 use crate::error::Problem;
 use crate::executions::{Executions, STREAM_CLOSED, STREAM_NEXT_OFFSET, cursor_value};
+use crate::log::Record;
 use crate::telemetry::{Batch, Connection, End, Lane, Transport};
 use crate::transport::parameters::Selection;
 
@@ -78,6 +80,16 @@ pub(crate) async fn page(
     let read = read(&executions, &id, &caller.pass, selection, limit, wait).await?;
     let shared = !executions.access().is_closed() && is_lasting(after, &read);
     let caching = if shared { SHARED } else { "no-store" };
+    let tag = tag(batch, &read);
+    let head = [
+        (header::CACHE_CONTROL, caching),
+        (header::VARY, "Accept"),
+        (header::ETAG, &tag),
+    ];
+    if is_known(&headers, &tag) {
+        count(connection, None, 0);
+        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+    }
     let (media, body) = if batch {
         (cloudevent::BATCH, cloud_events(&id, &read))
     } else {
@@ -87,13 +99,8 @@ pub(crate) async fn page(
         };
         ("application/json", body.map_err(failed)?)
     };
-    count(connection, &read, body.len());
-    let head = [
-        (header::CONTENT_TYPE, media),
-        (header::CACHE_CONTROL, caching),
-        (header::VARY, "Accept"),
-    ];
-    let mut response = (head, body).into_response();
+    count(connection, Some(&read), body.len());
+    let mut response = (head, [(header::CONTENT_TYPE, media)], body).into_response();
     if batch {
         let headers = response.headers_mut();
         headers.insert(STREAM_NEXT_OFFSET, cursor_value(read.next));
@@ -105,11 +112,13 @@ pub(crate) async fn page(
 }
 
 /// The page is handed to HTTP, which writes it next.
-fn count(mut connection: Connection, read: &Read, bytes: usize) {
-    if let Some(gap) = &read.gap {
-        connection.gap(gap.reason, (gap.from, gap.to));
+fn count(mut connection: Connection, read: Option<&Read>, bytes: usize) {
+    if let Some(read) = read {
+        if let Some(gap) = &read.gap {
+            connection.gap(gap.reason, (gap.from, gap.to));
+        }
+        connection.delivered(&Batch::of(&read.records, bytes));
     }
-    connection.delivered(&Batch::of(&read.records, bytes));
     connection.ends(End::Finished);
 }
 
@@ -136,6 +145,18 @@ fn written(execution_id: ExecutionId, read: &Read) -> page::Page<&RawValue> {
             reason: end.reason,
         }),
     }
+}
+
+/// What tells this answer from every other that the same address gives.
+fn tag(batch: bool, read: &Read) -> String {
+    let first = read.records.first().map_or(0, Record::seq);
+    let (format, closed) = (
+        if batch { "c" } else { "" },
+        if read.end.is_some() { ":c" } else { "" },
+    );
+    let (gap, count) = (read.gap.map_or(0, |gap| gap.to), read.records.len());
+    let (epoch, next, last, earliest) = (read.epoch, read.next.seq, read.last_seq, read.earliest);
+    format!("\"{format}{epoch}:{first}:{count}:{next}:{last}:{earliest}:{gap}{closed}\"")
 }
 
 /// Whether a page says the same whenever it is asked for: what follows a cursor begins with it, whatever comes later.

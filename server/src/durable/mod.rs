@@ -9,7 +9,7 @@ mod words;
 pub(crate) use self::content::{Content, NoMessage};
 pub(crate) use self::kept::Kept;
 pub(crate) use self::offset::{Offset, settled};
-pub(crate) use self::words::{Asked, Live, cursor, is_closing, is_one_of};
+pub(crate) use self::words::{Asked, Live, cursor, is_closing};
 
 #[cfg(test)]
 mod tests;

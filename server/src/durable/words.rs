@@ -81,14 +81,6 @@ pub(crate) fn cursor(unix_millis: u64, had: Option<u64>, chance: impl FnOnce(u64
     }
 }
 
-/// Whether one of the tags in `If-None-Match` is this one.
-pub(crate) fn is_one_of<'a>(given: impl Iterator<Item = &'a str>, tag: &str) -> bool {
-    given
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
-}
-
 /// 9 October 2024, from which the protocol counts.
 const EPOCH_MILLIS: u64 = 1_728_432_000_000;
 

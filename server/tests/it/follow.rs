@@ -15,6 +15,7 @@ use stepcast_core::id::{Cursor, Position};
 use stepcast_core::view::RunView;
 
 use crate::harness::Server;
+use crate::relay::Relay;
 
 fn stream(server: &Server, id: &str) -> Arc<Stream> {
     let id = id.parse().unwrap();
@@ -119,6 +120,57 @@ async fn a_run_is_followed_from_its_past_through_its_present_to_its_end_by_every
         assert_eq!(told.view.step("s").unwrap().text.len(), 1600);
         assert_eq!(told.view.missing, 0);
     }
+    server.stop().await;
+}
+
+/// The ladder's own times are those of core's simulation; here a real network breaks streams, and mends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_falls_back_to_polling_by_itself_and_climbs_back_to_a_stream() {
+    let server = Server::with(|_| {}).await;
+    server.execution("run", Budget::default());
+    let relay = Relay::start(&server.address).await;
+    let mut config = client::Config::new("run".parse().unwrap());
+    config.backoff_base = Duration::from_millis(20);
+    config.backoff_cap = Duration::from_millis(100);
+    config.first_byte_timeout = Duration::from_secs(2);
+    config.poll_wait = Duration::from_secs(1);
+    let address = follow::Server::new(&relay.address).unwrap();
+    let (mut follower, mut told) = (Follower::new(address, config), Told::default());
+    tokens(&server, "run", 10, "x").await;
+    told.listen(&mut follower, |told| told.seqs.len() == 10)
+        .await;
+    assert!(told.came_by(Transport::WebSocket), "{:?}", told.states);
+    // neither kind of stream gets a byte through; pages do
+    relay.hold(&["/ws/", "/stream/"]);
+    told.states.clear();
+    assert!(relay.cut() > 0);
+    tokens(&server, "run", 10, "x").await;
+    told.listen(&mut follower, |told| {
+        told.seqs.len() == 20 && told.came_by(Transport::LongPoll)
+    })
+    .await;
+    assert!(
+        relay
+            .requests()
+            .iter()
+            .any(|line| line.contains("/events?"))
+    );
+    // it comes back to the top without being told
+    relay.hold(&[]);
+    told.states.clear();
+    told.listen(&mut follower, |told| told.came_by(Transport::WebSocket))
+        .await;
+    tokens(&server, "run", 10, "x").await;
+    emit(
+        &server,
+        "run",
+        EventType::PipelineComplete,
+        json!({"output": 1}),
+    )
+    .await;
+    told.listen(&mut follower, |_| false).await;
+    assert!(told.seqs.iter().copied().eq(1..=31), "{:?}", told.seqs);
+    assert_eq!(told.view.missing, 0);
     server.stop().await;
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Relay {
 struct State {
     open: Vec<AbortHandle>,
     requests: Vec<String>,
+    /// What a request's first line holds that is taken and never answered.
+    held: Vec<&'static str>,
 }
 
 impl Relay {
@@ -47,6 +49,11 @@ impl Relay {
         live.map(AbortHandle::abort).count()
     }
 
+    /// Takes requests that hold one of these, and never answers: a network that breaks streams.
+    pub(crate) fn hold(&self, held: &[&'static str]) {
+        self.state.lock().unwrap().held = held.to_vec();
+    }
+
     /// The first line of every request so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
@@ -73,7 +80,17 @@ async fn pass(mut near: TcpStream, to: String, state: Arc<Mutex<State>>) {
         .next()
         .unwrap()
         .to_owned();
-    state.lock().unwrap().requests.push(line);
+    let is_held = {
+        let mut state = state.lock().unwrap();
+        let is_held = state.held.iter().any(|held| line.contains(held));
+        state.requests.push(line);
+        is_held
+    };
+    if is_held {
+        // until the client gives it up
+        while near.read_buf(&mut head).await.unwrap_or(0) > 0 {}
+        return;
+    }
     let Ok(mut far) = TcpStream::connect(to).await else {
         return;
     };

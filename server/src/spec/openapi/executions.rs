@@ -117,6 +117,8 @@ fn one(book: &mut Book) {
             "application/cloudevents-batch+json",
             serde_json::json!({ "type": "array", "items": { "type": "object" } }),
         )
+        .with_header(200, "ETag", "What tells this page from others of the same address.")
+        .empty(304, "The page is the one that the client has.")
         .write();
 }
 

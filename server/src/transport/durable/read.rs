@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{STREAM_CURSOR, STREAM_UP_TO_DATE, Stream, live, put, say};
 use crate::access::{Action, Caller};
+use crate::api::artifacts::is_known;
 use crate::api::events::{SHARED, is_lasting};
 use crate::api::page::{self, Gap, Read};
 use crate::api::parts::Path;
@@ -70,11 +71,7 @@ pub(crate) async fn read(
     connection.ends(End::Finished);
     let (is_open, is_live) = (!executions.access().is_closed(), asked.live != Live::No);
     let tag = (asked.after != Position::Now).then(|| tag(asked.after, &read));
-    let given = headers.get_all(header::IF_NONE_MATCH).iter();
-    let given = given.filter_map(|value| value.to_str().ok());
-    let is_known = tag
-        .as_ref()
-        .is_some_and(|tag| durable::is_one_of(given, tag));
+    let is_known = tag.as_ref().is_some_and(|tag| is_known(&headers, tag));
     let mut response = match body {
         _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
         None if is_live => StatusCode::NO_CONTENT.into_response(),
