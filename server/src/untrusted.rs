@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
+use stepcast_core::id::Position;
 use stepcast_core::wire::sse::{Item, Reader};
 
 use crate::access::proof::Proof;
@@ -12,6 +13,9 @@ pub use crate::api::incoming::Expected;
 pub use crate::api::lines::{Lines, TooLong};
 pub use crate::api::range::Part;
 use crate::api::range::part_of;
+use crate::context::Draft;
+use crate::durable::{Asked, Content, Kept};
+use crate::error::Problem;
 use crate::executions::Announcement;
 use crate::llm::{Decoder, ProviderKind};
 use crate::pipeline::definition::Place;
@@ -43,6 +47,44 @@ pub fn model(kind: ProviderKind, bytes: &[u8], piece: usize) -> Option<Vec<Strin
         read.ok()?;
     }
     Some(said.iter().map(|it| format!("{it:?}")).collect())
+}
+
+/// A CloudEvent in binary mode: lines of headers, and a body.
+pub fn cloud_event(
+    expected: &Expected<'_>,
+    head: &[u8],
+    body: &[u8],
+) -> Option<Result<Vec<Draft>, Problem>> {
+    let mut headers = HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n') {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = line.split_at(colon);
+        let name = HeaderName::from_bytes(name).ok()?;
+        let value = HeaderValue::from_bytes(value.get(1..)?.trim_ascii()).ok()?;
+        headers.append(name, value);
+    }
+    Some(expected.cloud_event_of(&headers, body))
+}
+
+/// Where a read of Durable Streams begins, by its query.
+pub fn durable_read(query: &str) -> Option<Position> {
+    Asked::parse(query).ok().map(|asked| asked.after)
+}
+
+/// What a stream of this content type, made with these words, gives of a body that is appended to it; whether it is
+/// JSON. Nothing where it takes none of it.
+pub fn durable_append(made: [&str; 3], body: &[u8], longest: usize) -> Option<(bool, Vec<u8>)> {
+    let given = |text: &&str| !text.is_empty();
+    let [content_type, ttl, expires_at] = made;
+    let [ttl, expires_at] = [ttl, expires_at].map(|text| Some(text).filter(given));
+    let kept = Kept::of(Some(content_type), ttl, expires_at).ok()?;
+    let content = Content::of(Some(&kept));
+    let mut read = Vec::new();
+    for draft in content.drafts(body, longest).ok()? {
+        let event = serde_json::json!({ "event_type": draft.event_type, "data": draft.data });
+        content.add(&mut read, &event.to_string()).then_some(())?;
+    }
+    Some((content.is_json(), content.body(read)))
 }
 
 /// Whether an answer fits a question, both as they arrive.

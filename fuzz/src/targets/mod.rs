@@ -2,6 +2,7 @@
 
 mod client;
 mod condition;
+mod dialect;
 mod ids;
 mod ingest;
 mod pipeline;
@@ -26,6 +27,8 @@ pub const TARGETS: &[Target] = &[
     ingest::BODY,
     ingest::LINES,
     ingest::ANNOUNCE,
+    dialect::CLOUDEVENTS,
+    dialect::DURABLE,
     pipeline::DEFINITION,
     pipeline::ANSWER,
     program::PROGRAM,
