@@ -87,6 +87,9 @@ impl Answer {
 
 async fn list(server: &Server) -> Result<Outcome, CliError> {
     let waits = waits(server, "/api/waits").await?;
+    if waits.is_empty() {
+        writeln!(io::stderr().lock(), "nothing waits for a person")?;
+    }
     let mut out = io::stdout().lock();
     for wait in waits {
         show(&mut out, &wait)?;

@@ -25,11 +25,12 @@ Examples:
   stepcast serve --tls-cert server.pem --tls-key server.key
   STEPCAST_HEARTBEAT_MS=5000 stepcast serve --config stepcast.toml
 
-Every setting can stand in the file (stepcast.toml), in a variable (STEPCAST_ and its name
-in capitals), and the ones above on the command line; the later of these wins.
-docs/configuration.md has all of them with their defaults.
+Every setting can stand in the file (stepcast.toml), those that are in no table in a variable
+too (STEPCAST_ and its name in capitals), and the ones above on the command line; the later of
+these wins. docs/configuration.md has all of them with their defaults.
 
-Ctrl-C or SIGTERM stops it: viewers are told to come back, and what runs ends as interrupted.")]
+Ctrl-C or SIGTERM stops it: viewers are told to come back. What was under way goes on at the next
+start where its pipeline allows it (docs/pipelines.md), and else ends as interrupted.")]
 pub(super) struct Serve {
     /// Read settings from this file instead of stepcast.toml
     #[arg(long, value_name = "FILE")]

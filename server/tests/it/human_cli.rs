@@ -89,6 +89,9 @@ async fn answer_lists_what_waits_and_answers_by_names_labels_and_numbers() {
         arguments.extend(words);
         output(&arguments).await
     };
+    let (code, out, err) = answer(&[]).await;
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(err.contains("nothing waits for a person"), "{err}");
     for id in ["one", "two"] {
         server
             .run(id, asks(json!({"prompt": "Publish it?", "form": form()})))

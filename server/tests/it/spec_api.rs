@@ -57,6 +57,34 @@ fn what_a_route_asks_is_what_it_is_said_to_ask() {
 }
 
 #[test]
+fn who_asks_too_often_is_told_so_wherever_that_is_counted() {
+    let document = document(Document::OpenApi);
+    let refusal = |method: &str, path: &str| {
+        let responses = &operation(&document, method, path)["responses"];
+        responses["429"]["description"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("`[limits]`")
+    };
+    for (method, path) in [
+        ("GET", "/stream/pipeline/{execution_id}"),
+        ("GET", "/api/executions/{id}/events"),
+        ("GET", "/api/agui/executions/{id}"),
+        ("POST", "/api/agui/executions/{id}"),
+        ("GET", "/api/aisdk/executions/{id}"),
+        ("GET", "/api/aisdk/{name}/{chat}/stream"),
+        ("POST", "/api/executions"),
+        ("POST", "/api/executions/{id}/start"),
+        ("POST", "/api/executions/{id}/resume"),
+        ("POST", "/api/agui/{name}"),
+        ("POST", "/api/aisdk/{name}"),
+    ] {
+        assert!(refusal(method, path), "{method} {path}");
+    }
+    assert!(!refusal("GET", "/api/executions"));
+}
+
+#[test]
 fn every_operation_has_a_name_of_its_own_and_every_reference_leads_somewhere() {
     let document = document(Document::OpenApi);
     let mut names = BTreeSet::new();

@@ -119,6 +119,7 @@ fn one(book: &mut Book) {
         )
         .with_header(200, "ETag", "What tells this page from others of the same address.")
         .empty(304, "The page is the one that the client has.")
+        .problem(429, super::security::OFTEN)
         .write();
 }
 

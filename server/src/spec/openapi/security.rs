@@ -4,6 +4,7 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 
+use crate::access::Action;
 use crate::access::ticket::Purpose;
 use crate::router::Ask;
 
@@ -54,10 +55,20 @@ pub(super) fn problems(ask: Option<Ask>) -> Vec<(u16, &'static str)> {
     let unknown = (401, "The server has accounts, and does not know who asks.");
     let denied = (403, "A scope is missing.");
     let absent = (404, "There is no such execution, or it is somebody else's.");
-    match ask {
+    let counted = [Action::Open, Action::OpenAll, Action::Start, Action::Resume];
+    let mut problems = match ask {
         None | Some(Ask::Nothing | Ask::Handshake) => Vec::new(),
         Some(Ask::Name) => vec![unknown],
         Some(Ask::May(_)) => vec![unknown, denied],
         Some(Ask::Of(_)) => vec![unknown, denied, absent],
+    };
+    if let Some(Ask::May(action) | Ask::Of(action)) = ask
+        && counted.contains(&action)
+    {
+        problems.push((429, OFTEN));
     }
+    problems
 }
+
+/// Why who asks too often is refused.
+pub(super) const OFTEN: &str = "The caller has as many streams at once, or opens or starts as many in a minute, as `[limits]` allows.";

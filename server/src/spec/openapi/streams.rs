@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::book::{Book, Entry};
 use super::parameters::{Asked, LastEventId, Paced, Selected};
+use super::security::OFTEN;
 use super::{AGENTS, CHATS, FILES, GRAPHQL, STREAMS};
 use crate::agui::input::RunAgentInput;
 use crate::aisdk::input::ChatRequest;
@@ -141,6 +142,7 @@ fn agents(book: &mut Book) {
     .problem(409, "Another answer came first, or the run has ended.")
     .problem(410, "The deadline of the question has passed.")
     .problem(422, "An answer does not fit the form.")
+    .problem(429, OFTEN)
     .problem(507, "The disk is full.")
     .write();
 }
@@ -170,6 +172,7 @@ fn chats(book: &mut Book) {
     ))
     .headers::<LastEventId>()
     .problem(404, "There is no such execution, or it is somebody else's.")
+    .problem(429, OFTEN)
     .write();
     sends_events(book.entry(
         Method::GET,
