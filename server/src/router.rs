@@ -111,7 +111,7 @@ pub(crate) fn router(executions: Executions) -> Router {
         router = router.layer(from_fn_with_state(gate, gate::pass));
     }
     if executions.config().compression.responses {
-        router = router.layer(edge::compress());
+        router = router.layer(from_fn(edge::compress));
     }
     // a browser asks whether it may ask before it shows a credential
     if let Some(cors) = edge::cross_origin(&executions.config().edge) {

@@ -11,6 +11,8 @@ use crate::job::Shape;
 pub(crate) struct Maker {
     kind: &'static str,
     text: String,
+    /// Where text is of words: how long it is, and of which.
+    words: Option<(usize, Vec<&'static str>)>,
 }
 
 impl Maker {
@@ -20,15 +22,28 @@ impl Maker {
         let mut maker = Self {
             kind,
             text: String::new(),
+            words: None,
         };
         let bare = maker.json(100, 10_000).len();
-        maker.text = "x".repeat(shape.event_bytes.saturating_sub(bare));
+        let room = shape.event_bytes.saturating_sub(bare);
+        if shape.words {
+            let words = README.split(|letter: char| !letter.is_ascii_alphabetic());
+            maker.words = Some((room, words.filter(|word| !word.is_empty()).collect()));
+        } else {
+            maker.text = "x".repeat(room);
+        }
         maker
     }
 
     /// What stands in the event's `data`.
     pub(crate) fn data(&self, n: u64) -> Value {
-        json!({ "kind": self.kind, "n": n, "at": unix_micros(), "text": self.text })
+        let at = unix_micros();
+        match &self.words {
+            Some((room, all)) => {
+                json!({ "kind": self.kind, "n": n, "at": at, "text": words(n, *room, all) })
+            }
+            None => json!({ "kind": self.kind, "n": n, "at": at, "text": self.text }),
+        }
     }
 
     /// The same, of so many tokens, of which the last is `n` and the first came at `at`.
@@ -44,6 +59,26 @@ impl Maker {
         )
     }
 }
+
+/// So many bytes of words, drawn by the event's number: as frequent as among `all`, in no order, so that nothing longer
+/// than a word comes again.
+fn words(n: u64, room: usize, all: &[&str]) -> String {
+    let mut text = String::with_capacity(room + 20);
+    let mut draw = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    while text.len() < room {
+        draw ^= draw << 13;
+        draw ^= draw >> 7;
+        draw ^= draw << 17;
+        let word = usize::try_from(draw % all.len() as u64).unwrap();
+        text.push_str(all[word]);
+        text.push(' ');
+    }
+    text.truncate(room);
+    text
+}
+
+/// Prose of this repository.
+const README: &str = include_str!("../../../README.md");
 
 /// The time on the wall: the one clock that every process and language has.
 pub(crate) fn unix_micros() -> u64 {

@@ -22,6 +22,45 @@ impl Transport {
     }
 }
 
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) enum Wire {
+    /// TCP, and HTTP/1.1.
+    Clear,
+    /// HTTP/1.1 under TLS.
+    Tls,
+    /// HTTP/2 under TLS, so many subscribers on one connection.
+    Http2 { streams: usize },
+}
+
+/// How a subscriber wants its bytes compressed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) enum Coding {
+    /// Not at all.
+    #[default]
+    Plain,
+    Gzip,
+    Zstd,
+    Brotli,
+    /// `permessage-deflate`, a message by itself or with what came before it.
+    Messages {
+        takes_over: bool,
+    },
+}
+
+impl Coding {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "as it is",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Messages { takes_over: true } => "permessage-deflate",
+            Self::Messages { takes_over: false } => "permessage-deflate, no context takeover",
+        }
+    }
+}
+
 /// A server that is a role of this executable.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Role {
@@ -70,8 +109,11 @@ pub(crate) struct Shape {
     pub(crate) tokens: bool,
     /// Whether tokens that follow one another shortly are one event.
     pub(crate) merged: bool,
+    /// Whether an event's text is of words; else it is one letter.
+    pub(crate) words: bool,
     /// How much a server remembers.
     pub(crate) history: History,
+    pub(crate) wire: Wire,
 }
 
 /// How much a server remembers.
@@ -113,6 +155,7 @@ pub(crate) struct Target {
     pub(crate) http: SocketAddr,
     pub(crate) control: SocketAddr,
     pub(crate) transport: Transport,
+    pub(crate) coding: Coding,
     /// The request's path; `{run}` stands for the stream.
     pub(crate) path: String,
     /// What is waited for in turn, and sent then, until a subscriber is attached.
@@ -164,6 +207,8 @@ pub(crate) enum Drive {
 pub(crate) struct Report {
     /// Deliveries in the seconds that count.
     pub(crate) deliveries: u64,
+    /// Bytes that brought them.
+    pub(crate) bytes: u64,
     pub(crate) seconds: f64,
     /// CPU-seconds, user and system.
     pub(crate) server_cpu: f64,

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::job::{Exchange, Publish, Resume, Role, Service, Shape, Target, Transport};
+use crate::job::{Coding, Exchange, Publish, Resume, Role, Service, Shape, Target, Transport};
 use crate::machine;
 use crate::process::{self, Process};
 use crate::round::{Running, cores};
@@ -180,6 +180,7 @@ fn published(
         http,
         control: ready.control,
         transport,
+        coding: Coding::Plain,
         path: path.to_owned(),
         handshake,
         resume,
@@ -238,6 +239,7 @@ fn program_of_ours(
         http: ready.http,
         control: ready.control,
         transport,
+        coding: Coding::Plain,
         path: path.to_owned(),
         handshake,
         resume: Resume::None,

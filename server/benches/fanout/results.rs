@@ -14,6 +14,9 @@ pub(crate) struct Figures {
     /// The same, over what the raw loop took in the same round.
     pub(crate) ratio: Option<f64>,
     pub(crate) per_second: f64,
+    /// Bytes that brought one delivery.
+    #[serde(default)]
+    pub(crate) bytes_each: f64,
     /// Median, 99 % and the highest, milliseconds.
     pub(crate) latency: [f64; 3],
     /// Over the 99 % of the raw loop in the same round.
@@ -47,7 +50,7 @@ pub(crate) struct Outcome {
 impl Figures {
     /// `limits` are the raw loop's reports of the same rounds and transport.
     pub(crate) fn new(
-        server: &str,
+        server: String,
         transport: Transport,
         subscribers: usize,
         reports: &[Report],
@@ -66,11 +69,12 @@ impl Figures {
         let emits = reports.iter().all(|it| it.emit_us.is_some());
         let emit = |at: usize| median(reports.iter().filter_map(|it| Some(it.emit_us?[at])));
         Self {
-            server: server.to_owned(),
+            server,
             transport,
             per_million: of(per_million),
             ratio: over(per_million),
             per_second: of(|it| it.deliveries as f64 / it.seconds),
+            bytes_each: of(|it| it.bytes as f64 / it.deliveries.max(1) as f64),
             latency: [0, 1, 2].map(|at| median(reports.iter().map(|it| it.latency[at]))),
             latency_ratio: over(|it| it.latency[1]),
             server_busy: of(|it| it.server_cpu / it.seconds),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::job::{Exchange, Job, Report, Resume, Role, Service, Shape, Target, Transport};
+use crate::job::{Coding, Exchange, Job, Report, Resume, Role, Service, Shape, Target, Transport};
 use crate::machine;
 use crate::peers::Peer;
 use crate::process::{self, Process};
@@ -13,6 +13,7 @@ use crate::scenarios::Case;
 pub(crate) struct Row {
     pub(crate) server: Server,
     pub(crate) transport: Transport,
+    pub(crate) coding: Coding,
 }
 
 /// A server to be measured.
@@ -66,6 +67,14 @@ impl Server {
 }
 
 impl Row {
+    pub(crate) fn name(&self) -> String {
+        let server = self.server.name();
+        if self.coding == Coding::Plain {
+            return server.to_owned();
+        }
+        format!("{server}, {}", self.coding.name())
+    }
+
     /// Measures it once; nothing where the server did not bear it.
     pub(crate) fn measure(&self, case: &Case) -> Option<Report> {
         let directory = tempfile::tempdir().unwrap();
@@ -96,6 +105,7 @@ impl Row {
             http: ready.http,
             control: ready.control,
             transport: self.transport,
+            coding: self.coding,
             path: match self.transport {
                 Transport::Sse => "/stream/pipeline/{run}".to_owned(),
                 Transport::Ws => "/ws/pipeline/{run}".to_owned(),

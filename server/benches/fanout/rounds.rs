@@ -1,6 +1,6 @@
 //! Runs the scenarios that are asked for, in rounds in which every server takes its turn.
 
-use crate::job::{Report, Role, Transport};
+use crate::job::{Coding, Report, Role, Transport, Wire};
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::peers::Peer;
@@ -47,7 +47,7 @@ fn measure(case: &Case, options: &Options) -> Outcome {
         .collect();
     for round in 1..=options.rounds {
         measured.retain_mut(|(row, reports)| {
-            let (server, transport) = (row.server.name(), row.transport.name());
+            let (server, transport) = (row.name(), row.transport.name());
             eprint!("\r\x1b[K{}, round {round}: {server}, {transport}", case.key);
             let report = row.measure(case);
             if report.is_none() {
@@ -60,9 +60,12 @@ fn measure(case: &Case, options: &Options) -> Outcome {
     let limit = |transport| {
         let server = match case.who {
             Who::Measuring => Server::UNMEASURED,
+            Who::Coded => Server::Own(Role::Stepcast),
             Who::All | Who::Replaying | Who::Own => Server::LIMIT,
         };
-        let is = |(row, _): &&(Row, _)| row.server == server && row.transport == transport;
+        let is = |(row, _): &&(Row, _)| {
+            row.server == server && row.transport == transport && row.coding == Coding::Plain
+        };
         measured
             .iter()
             .find(is)
@@ -71,7 +74,7 @@ fn measure(case: &Case, options: &Options) -> Outcome {
     let subscribers = case.shape.streams * case.shape.subscribers;
     let figures = measured.iter().map(|(row, own)| {
         let limit = limit(row.transport);
-        Figures::new(row.server.name(), row.transport, subscribers, own, limit)
+        Figures::new(row.name(), row.transport, subscribers, own, limit)
     });
     Outcome {
         key: case.key.to_owned(),
@@ -91,7 +94,7 @@ fn rows(case: &Case, options: &Options) -> Vec<Row> {
         let fits = match case.who {
             Who::All => server != Server::UNMEASURED,
             Who::Replaying => server.replays() && server != Server::UNMEASURED,
-            Who::Own => server == Server::Own(Role::Stepcast),
+            Who::Own | Who::Coded => server == Server::Own(Role::Stepcast),
             Who::Measuring => [Server::UNMEASURED, Server::Own(Role::Stepcast)].contains(&server),
         };
         let transports = match server {
@@ -99,10 +102,33 @@ fn rows(case: &Case, options: &Options) -> Vec<Row> {
             Server::Peer(peer) => peer.transports(),
         };
         for &transport in transports {
-            if fits && options.wants(server.name(), transport.name()) {
-                rows.push(Row { server, transport });
+            // HTTP/2 carries no WebSocket here
+            let carried =
+                transport == Transport::Sse || !matches!(case.shape.wire, Wire::Http2 { .. });
+            let codings = match (case.who, transport) {
+                (Who::Coded, Transport::Sse) => SSE_CODINGS,
+                (Who::Coded, Transport::Ws) => WS_CODINGS,
+                _ => &[Coding::Plain],
+            };
+            for &coding in codings.iter().filter(|_| fits && carried) {
+                let row = Row {
+                    server,
+                    transport,
+                    coding,
+                };
+                if options.wants(&row.name(), transport.name()) {
+                    rows.push(row);
+                }
             }
         }
     }
     rows
 }
+
+const SSE_CODINGS: &[Coding] = &[Coding::Plain, Coding::Gzip, Coding::Zstd, Coding::Brotli];
+
+const WS_CODINGS: &[Coding] = &[
+    Coding::Plain,
+    Coding::Messages { takes_over: true },
+    Coding::Messages { takes_over: false },
+];

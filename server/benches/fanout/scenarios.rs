@@ -1,6 +1,6 @@
 //! The scenarios: who subscribes to what, how fast it comes, and what is looked at.
 
-use crate::job::{Drive, History, Shape};
+use crate::job::{Drive, History, Shape, Wire};
 use crate::options::Options;
 use crate::table::{self, Column};
 
@@ -36,6 +36,8 @@ pub(crate) enum Who {
     Own,
     /// The product, and the product that does not measure what it writes.
     Measuring,
+    /// The product, in every coding.
+    Coded,
 }
 
 /// All of them.
@@ -90,6 +92,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         title: "what it costs to measure what is written: 1,000 subscribers of one run, and 1,000 runs",
         cases: measuring,
     },
+    Scenario {
+        name: "secured",
+        title: "idle subscribers under TLS, and by HTTP/2: memory of each",
+        cases: secured,
+    },
+    Scenario {
+        name: "coding",
+        title: "compression: bytes, CPU and latency, for one subscriber and for 1,000 of one run",
+        cases: coding,
+    },
 ];
 
 impl Case {
@@ -104,7 +116,9 @@ impl Case {
                 event_bytes: 300,
                 tokens: false,
                 merged: false,
+                words: false,
                 history: History::Newest,
+                wire: Wire::Clear,
             },
             drive: Drive::Idle,
             seconds: 0.0,
@@ -302,6 +316,63 @@ fn measuring() -> Vec<Case> {
             "Measuring: 1,000 runs × 1 subscriber, 8 events of each in flight",
             1000,
             8,
+        ),
+    ]
+}
+
+fn secured() -> Vec<Case> {
+    let case = |key, title, wire| {
+        let mut case = Case::new(key, title, 1, 10_000);
+        case.shape.wire = wire;
+        Case {
+            columns: table::IDLE,
+            who: Who::Own,
+            ..case
+        }
+    };
+    let http2 = |streams| Wire::Http2 { streams };
+    vec![
+        case(
+            "e-tls",
+            "(e) 10,000 idle subscribers, each a connection under TLS",
+            Wire::Tls,
+        ),
+        case(
+            "e-h2-1",
+            "(e) 10,000 idle subscribers by HTTP/2, each on a connection of its own",
+            http2(1),
+        ),
+        case(
+            "e-h2-100",
+            "(e) 10,000 idle subscribers by HTTP/2, 100 on a connection",
+            http2(100),
+        ),
+    ]
+}
+
+fn coding() -> Vec<Case> {
+    let case = |key, title, subscribers, rate| {
+        let mut case = Case::new(key, title, 1, subscribers);
+        case.shape.words = true;
+        Case {
+            drive: Drive::Rate(rate),
+            columns: table::CODED,
+            who: Who::Coded,
+            ..case
+        }
+    };
+    vec![
+        case(
+            "coding-1",
+            "Compression: 1 subscriber, 1,000 events/s",
+            1,
+            1000.0,
+        ),
+        case(
+            "coding-1000",
+            "Compression: 1,000 subscribers of one run, 20 events/s",
+            1000,
+            20.0,
         ),
     ]
 }

@@ -8,6 +8,8 @@ pub(crate) enum Column {
     PerMillion,
     Ratio,
     Measuring,
+    Coded,
+    Bytes,
     PerSecond,
     Latency,
     LatencyRatio,
@@ -84,12 +86,25 @@ pub(crate) const MEASURING: &[Column] = &[
     Column::Faults,
 ];
 
+/// What compression saves and costs.
+pub(crate) const CODED: &[Column] = &[
+    Column::Bytes,
+    Column::PerMillion,
+    Column::Coded,
+    Column::Latency,
+    Column::Memory,
+    Column::Busy,
+    Column::Faults,
+];
+
 impl Column {
     fn title(self) -> &'static str {
         match self {
             Self::PerMillion => "CPU-s per million",
             Self::Ratio => "× raw",
             Self::Measuring => "× not measuring",
+            Self::Coded => "× as it is",
+            Self::Bytes => "bytes a delivery",
             Self::PerSecond => "deliveries/s",
             Self::Latency => "latency ms, median / 99 %",
             Self::LatencyRatio => "99 % × raw",
@@ -105,7 +120,8 @@ impl Column {
     fn cell(self, row: &Figures) -> String {
         match self {
             Self::PerMillion => short(row.per_million),
-            Self::Ratio => ratio(row.ratio),
+            Self::Ratio | Self::Coded => ratio(row.ratio),
+            Self::Bytes => short(row.bytes_each),
             Self::Measuring => row
                 .ratio
                 .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.3}")),

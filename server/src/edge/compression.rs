@@ -1,10 +1,19 @@
 //! Compressed responses, and the settings of compression, `[compression]` in the file. Event streams are compressed where
 //! they are written, in `transport/coding/`.
 
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tower_http::compression::predicate::SizeAbove;
-use tower_http::compression::{CompressionLayer, CompressionLevel, Predicate};
+use tower_http::compression::{Compression, CompressionLevel};
+use tower_service::Service;
 
 /// What leaves compressed, to clients that take it so. `docs/configuration.md` holds it as a table.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -26,16 +35,48 @@ impl Default for CompressionSettings {
     }
 }
 
-/// Compresses what is worth it.
-pub(crate) fn compress() -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new()
+/// Compresses what is worth it. A body that is not has no room for the state of a compressor: there are streams that take
+/// days.
+pub(crate) async fn compress(request: Request, next: Next) -> Response {
+    let mut accepts = Request::new(Body::empty());
+    for value in request.headers().get_all(header::ACCEPT_ENCODING) {
+        let headers = accepts.headers_mut();
+        headers.append(header::ACCEPT_ENCODING, value.clone());
+    }
+    let response = next.run(request).await;
+    if !is_ours(response.headers()) {
+        return response;
+    }
+    let compressed = Compression::new(Answered(Some(response)))
         .quality(CompressionLevel::Precise(QUALITY))
-        .compress_when(SizeAbove::new(LEAST).and(is_ours))
+        .compress_when(SizeAbove::new(LEAST))
+        .call(accepts);
+    match compressed.await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
+    }
+}
+
+/// A response that is there, as a service that gives it once.
+struct Answered(Option<Response>);
+
+impl Service<Request> for Answered {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _request: Request) -> Self::Future {
+        ready(Ok(self.0.take().unwrap_or_default()))
+    }
 }
 
 /// Whether these headers are those of a text of ours. Files of runs are not: their bytes are named by a hash, asked for by
 /// ranges, and often compressed already.
-fn is_ours(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+fn is_ours(headers: &HeaderMap) -> bool {
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let kind = headers
         .get(header::CONTENT_TYPE)

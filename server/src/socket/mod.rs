@@ -84,7 +84,10 @@ impl Connections {
             match accepted {
                 Ok((stream, peer)) => match self.door.enter(Some(peer.ip())) {
                     Some(entry) => {
-                        self.open.spawn(self.clone().connection(stream, entry));
+                        // boxed: the socket remembers the task that waited for it last, and with that all of its room,
+                        // for as long as a stream then has the socket
+                        self.open
+                            .spawn(Box::pin(self.clone().connection(stream, entry)));
                     }
                     None => self.door.refuse(stream, self.certificate.is_none()),
                 },
@@ -111,13 +114,16 @@ impl Connections {
         let peer = Source::peer(stream.peer_addr().ok(), self.certificate.is_some());
         let stream = Deadlined::new(stream, self.write_deadline);
         match &self.certificate {
-            None => self.http1(stream, peer, entry).await,
+            // each in a box: this task then has room for neither
+            None => Box::pin(self.http1(stream, peer, entry)).await,
             Some(certificate) => {
                 // a frame of its own: the handshake's state goes before HTTP begins
                 let greeted = Box::pin(self.greet(certificate, stream)).await;
                 match greeted {
-                    Some(stream) if speaks_http2(&stream) => self.http2(stream, peer).await,
-                    Some(stream) => self.http1(stream, peer, entry).await,
+                    Some(stream) if speaks_http2(&stream) => {
+                        Box::pin(self.http2(stream, peer)).await;
+                    }
+                    Some(stream) => Box::pin(self.http1(stream, peer, entry)).await,
                     None => {}
                 }
             }

@@ -161,11 +161,14 @@ impl Fans {
         let beat = (self.0.heartbeat / 2).max(Duration::from_millis(1));
         let mut beats = interval_at(Instant::now() + beat, beat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // waited for once: all fans share the list of those that wait for it
+        let stopping = self.0.stopping.cancelled();
+        tokio::pin!(stopping);
         loop {
             let mut round = Duration::ZERO;
             let mut seats = tokio::select! {
                 biased;
-                () = self.0.stopping.cancelled() => {
+                () = &mut stopping => {
                     let mut seats = fan.seats.lock().await;
                     seats.empty();
                     seats

@@ -70,12 +70,13 @@ impl Live {
         }
     }
 
-    /// Runs until either end closes. `read` is what the client has sent already.
-    pub(super) async fn run(mut self, feed: Feed, read: Bytes) {
+    /// Runs until either end closes. `read` is what the client has sent already. The feed is in a box: while a fan writes
+    /// there is none, and this has no room for one.
+    pub(super) async fn run(mut self, feed: Box<Feed>, read: Bytes) {
         self.incoming.push(&read);
         // it may hold the whole buffer that HTTP read into
         drop(read);
-        if let Err(error) = self.drive(Box::new(feed)).await {
+        if let Err(error) = self.drive(feed).await {
             self.connection.broke(&error);
             tracing::debug!(%error, "a stream broke");
         }

@@ -38,7 +38,7 @@ pub(crate) async fn web_socket(
             batched: batch,
             coding,
         };
-        Live::new(executions, socket, dialect, true).run(feed, read)
+        Live::new(executions, socket, dialect, true).run(Box::new(feed), read)
     }))
 }
 

@@ -108,7 +108,7 @@ pub(super) fn respond(
                 coding,
             };
             handover.streaming(move |socket, read| {
-                Live::new(executions, socket, dialect, shared).run(feed, read)
+                Live::new(executions, socket, dialect, shared).run(Box::new(feed), read)
             })
         }
         None => {

@@ -3,9 +3,11 @@
 //! It has a core of its own, and its own CPU is in the report, so that it is seen not to be what limits a server.
 
 mod control;
+mod decode;
 mod drive;
 mod progress;
 mod scan;
+mod secured;
 mod sequence;
 mod subscriber;
 
@@ -19,12 +21,15 @@ use self::scan::Scanner;
 use self::subscriber::Subscriber;
 use crate::event::unix_micros;
 use crate::histogram::Histogram;
-use crate::job::{Drive, Job, Report};
+use crate::job::{Drive, Job, Report, Wire};
 use crate::machine;
 
 /// Does the job.
 pub(crate) fn run(job: Job) -> Report {
     machine::raise_open_files();
+    if job.shape.wire != Wire::Clear {
+        return secured::idle(&job);
+    }
     let load = Load::new(job);
     match load.job.drive {
         Drive::Replay(count) => load.replay(count),
@@ -48,6 +53,7 @@ struct Load {
     connecting: usize,
     attached: usize,
     deliveries: u64,
+    bytes: u64,
     broken: u64,
     /// Filled while it counts.
     latency: Option<Histogram>,
@@ -60,6 +66,7 @@ struct Mark {
     server: f64,
     own: f64,
     deliveries: u64,
+    bytes: u64,
 }
 
 impl Load {
@@ -68,7 +75,7 @@ impl Load {
         let total = shape.streams * shape.subscribers;
         let subscriber = |at: usize| {
             let stalls = at >= total - job.stalled;
-            Subscriber::new(at % shape.streams, stalls)
+            Subscriber::new(at % shape.streams, stalls, job.target.coding)
         };
         let subscribers: Vec<Subscriber> = (0..total).map(subscriber).collect();
         let mut streams = vec![Progress::default(); shape.streams];
@@ -88,6 +95,7 @@ impl Load {
             connecting: 0,
             attached: 0,
             deliveries: 0,
+            bytes: 0,
             broken: 0,
             latency: None,
             job,
@@ -126,6 +134,7 @@ impl Load {
                 },
             );
             self.deliveries += taken.events;
+            self.bytes += taken.bytes;
             if taken.attached {
                 self.attached += 1;
                 self.connecting -= 1;
@@ -194,6 +203,7 @@ impl Load {
             server: machine::cpu_seconds(&self.job.target.pids),
             own: machine::cpu_seconds(&[std::process::id()]),
             deliveries: self.deliveries,
+            bytes: self.bytes,
         }
     }
 
@@ -201,6 +211,7 @@ impl Load {
     fn report(&self, from: Mark, to: Mark) -> Report {
         let mut report = Report {
             deliveries: to.deliveries - from.deliveries,
+            bytes: to.bytes - from.bytes,
             seconds: (to.at - from.at).as_secs_f64(),
             server_cpu: to.server - from.server,
             load_cpu: to.own - from.own,

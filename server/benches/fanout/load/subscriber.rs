@@ -5,12 +5,12 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::decode::Decoder;
 use super::scan::{Found, Scanner};
 use super::sequence::Sequence;
-use crate::job::{Resume, Target, Transport};
+use crate::job::{Coding, Resume, Target, Transport};
 
 /// A subscriber of the load generator.
-#[derive(Debug)]
 pub(super) struct Subscriber {
     socket: Option<TcpStream>,
     pub(super) stream: usize,
@@ -22,6 +22,8 @@ pub(super) struct Subscriber {
     rest: Vec<u8>,
     /// The last `id:` of the server's, where it is what a subscriber comes back with.
     last_event_id: Option<String>,
+    /// Where it wants its bytes compressed: for what follows the head.
+    decoder: Option<Box<Decoder>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,6 +39,8 @@ enum State {
 pub(super) struct Taken {
     /// New events.
     pub(super) events: u64,
+    /// Bytes as they came.
+    pub(super) bytes: u64,
     /// It has come to be attached.
     pub(super) attached: bool,
     /// The server has ended the connection.
@@ -44,7 +48,7 @@ pub(super) struct Taken {
 }
 
 impl Subscriber {
-    pub(super) fn new(stream: usize, stalls: bool) -> Self {
+    pub(super) fn new(stream: usize, stalls: bool, coding: Coding) -> Self {
         Self {
             socket: None,
             stream,
@@ -53,6 +57,7 @@ impl Subscriber {
             state: State::Connecting,
             rest: Vec::new(),
             last_event_id: None,
+            decoder: Decoder::new(coding).map(Box::new),
         }
     }
 
@@ -87,31 +92,18 @@ impl Subscriber {
                 panic!("{}: {error}", target.http);
             }
             socket.set_nodelay(true).unwrap();
-            let request = self.request(target);
+            let after = match &target.resume {
+                Resume::LastEventId => self.last_event_id.clone(),
+                Resume::After(prefix) => match self.sequence.last {
+                    0 => None,
+                    seen => Some(format!("{prefix}{seen}")),
+                },
+                Resume::None => None,
+            };
+            let request = request(target, self.stream, after.as_deref());
             socket.write_all(request.as_bytes()).unwrap();
             self.state = State::Handshake(0);
         }
-    }
-
-    fn request(&self, target: &Target) -> String {
-        let mut path = target
-            .path
-            .replace("{run}", &format!("run-{}", self.stream));
-        let mut headers = match target.transport {
-            Transport::Sse => "accept: text/event-stream\r\n",
-            Transport::Ws => WEBSOCKET,
-        }
-        .to_owned();
-        match (&target.resume, self.sequence.last) {
-            (Resume::After(prefix), seen @ 1..) => path += &format!("?after={prefix}{seen}"),
-            (Resume::LastEventId, _) => {
-                if let Some(id) = &self.last_event_id {
-                    headers += &format!("last-event-id: {id}\r\n");
-                }
-            }
-            (Resume::None | Resume::After(_), _) => {}
-        }
-        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")
     }
 
     /// Reads all there is; `now` is the time of the reading, and `late` is told how old each event is.
@@ -124,21 +116,41 @@ impl Subscriber {
         mut late: impl FnMut(u64),
     ) -> Taken {
         let mut taken = Taken::default();
+        let was_attached = self.is_attached();
         while let Some(socket) = &mut self.socket {
             if self.stalls && self.state == State::Attached {
                 break;
             }
-            let kept = self.rest.len();
-            buffer[..kept].copy_from_slice(&self.rest);
-            self.rest.clear();
+            // what is left of a text does not stand before compressed bytes
+            let is_head = self.state == State::Handshake(0);
+            let kept = match self.decoder {
+                Some(_) if !is_head => 0,
+                _ => self.rest.len(),
+            };
+            buffer[..kept].copy_from_slice(&self.rest[..kept]);
+            self.rest.drain(..kept);
             match socket.read(&mut buffer[kept..]) {
                 Ok(0) => taken.ended = true,
                 Ok(read) => {
+                    taken.bytes += read as u64;
                     let full = kept + read == buffer.len();
                     let mut bytes = &buffer[..kept + read];
-                    if let State::Handshake(_) = self.state {
+                    let mut text;
+                    if is_head {
                         bytes = self.shake_hands(target, bytes);
-                        taken.attached |= self.is_attached();
+                    }
+                    if let (Some(decoder), false) =
+                        (&mut self.decoder, self.state == State::Handshake(0))
+                    {
+                        text = std::mem::take(&mut self.rest);
+                        decoder.decode(bytes, &mut text);
+                        bytes = &text;
+                    }
+                    if let State::Handshake(1..) = self.state {
+                        bytes = self.shake_hands(target, bytes);
+                    }
+                    if !was_attached && self.is_attached() {
+                        taken.attached = true;
                     }
                     if self.state == State::Attached {
                         self.events(target, scanner, bytes, |event| {
@@ -188,6 +200,9 @@ impl Subscriber {
                 socket.write_all(&text_frame(&text)).unwrap();
             }
             self.state = State::Handshake(step + 1);
+            if step == 0 && self.decoder.is_some() {
+                break;
+            }
         }
         bytes
     }
@@ -216,6 +231,32 @@ impl Subscriber {
         }
         self.rest.extend_from_slice(&bytes[done..]);
     }
+}
+
+/// What a subscriber asks for; `after` is where it was.
+pub(super) fn request(target: &Target, stream: usize, after: Option<&str>) -> String {
+    let mut path = target.path.replace("{run}", &format!("run-{stream}"));
+    let mut headers = match target.transport {
+        Transport::Sse => "accept: text/event-stream\r\n",
+        Transport::Ws => WEBSOCKET,
+    }
+    .to_owned();
+    headers += match target.coding {
+        Coding::Plain => "",
+        Coding::Gzip => "accept-encoding: gzip\r\n",
+        Coding::Zstd => "accept-encoding: zstd\r\n",
+        Coding::Brotli => "accept-encoding: br\r\n",
+        Coding::Messages { takes_over: true } => "sec-websocket-extensions: permessage-deflate\r\n",
+        Coding::Messages { takes_over: false } => {
+            "sec-websocket-extensions: permessage-deflate; server_no_context_takeover\r\n"
+        }
+    };
+    match (&target.resume, after) {
+        (Resume::After(_), Some(after)) => path += &format!("?after={after}"),
+        (Resume::LastEventId, Some(id)) => headers += &format!("last-event-id: {id}\r\n"),
+        (Resume::None, _) | (_, None) => {}
+    }
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")
 }
 
 /// The last `id:` line before the last event.

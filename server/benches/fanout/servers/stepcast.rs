@@ -3,13 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ::stepcast::TlsSettings;
 use ::stepcast::config::Config;
 use ::stepcast::context::{Draft, StreamingContext};
 use ::stepcast::executions::Executions;
 use ::stepcast::log::{Budget, NewExecution};
 use ::stepcast::step::StepRegistry;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use stepcast_core::coalesce::Coalescer;
 use stepcast_core::event::EventType;
@@ -19,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::control::{self, Producer};
 use crate::event::{Maker, unix_micros};
 use crate::histogram::Histogram;
-use crate::job::{History, Role, Service, Shape};
+use crate::job::{History, Role, Service, Shape, Wire};
 
 pub(crate) async fn serve(service: &Service) {
     let mut config = Config {
@@ -29,6 +32,11 @@ pub(crate) async fn serve(service: &Service) {
     config.metrics.delivery = service.role == Role::Stepcast;
     if service.shape.history == History::Memory {
         config.memory_budget_bytes = 2 << 30;
+    }
+    // who asks for plain bytes gets them all the same
+    config.compression.streams = service.shape.words;
+    if service.shape.wire != Wire::Clear {
+        config.tls = certificate(&service.directory);
     }
     let executions = ::stepcast::open(config, StepRegistry::builtin())
         .await
@@ -43,6 +51,22 @@ pub(crate) async fn serve(service: &Service) {
     ::stepcast::serve(listener, executions, std::future::pending())
         .await
         .unwrap();
+}
+
+/// A certificate made for the moment.
+fn certificate(directory: &Path) -> TlsSettings {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let files = ["cert.pem", "key.pem"].map(|name| directory.join(name));
+    std::fs::write(&files[0], certificate.pem()).unwrap();
+    std::fs::write(&files[1], key.serialize_pem()).unwrap();
+    let [cert, key] = files.map(Some);
+    TlsSettings {
+        cert,
+        key,
+        ..TlsSettings::default()
+    }
 }
 
 /// Pipelines that emit when they are asked to.

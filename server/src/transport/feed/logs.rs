@@ -162,7 +162,7 @@ impl Feed {
             place: self.enter(&stream, written),
             reader: Reader::new(stream, 0),
         };
-        self.open.insert(execution_id.clone(), open);
+        self.open.insert(execution_id.clone(), Box::new(open));
         Input::Opened {
             execution_id,
             epoch,
@@ -250,9 +250,12 @@ impl Feed {
     }
 }
 
+/// As a feed has it.
+type Held = Box<Open>;
+
 /// The first of the open logs that has moved past what the session was told of it, or may not be read any longer.
-pub(super) async fn turn(open: &BTreeMap<ExecutionId, Open>) -> (ExecutionId, Turn) {
-    let wait = |(id, open): (&ExecutionId, &Open)| -> BoxFuture<'_, (ExecutionId, Turn)> {
+pub(super) async fn turn(open: &BTreeMap<ExecutionId, Held>) -> (ExecutionId, Turn) {
+    let wait = |(id, open): (&ExecutionId, &Held)| -> BoxFuture<'_, (ExecutionId, Turn)> {
         let (id, mut tail, told): (_, watch::Receiver<Tail>, _) =
             (id.clone(), open.reader.stream().watch(), open.told);
         let lease = open.lease.clone();

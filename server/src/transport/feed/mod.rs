@@ -80,7 +80,8 @@ pub(crate) struct Feed {
     executions: Executions,
     session: Session<Record>,
     clock: Clock,
-    open: BTreeMap<ExecutionId, Open>,
+    /// Boxed: a node of the map has room for eleven, and most connections have one.
+    open: BTreeMap<ExecutionId, Box<Open>>,
     wake: Option<Time>,
     leaving: bool,
     identity: Identity,
@@ -237,7 +238,7 @@ impl Feed {
             clock,
             open: BTreeMap::from([(
                 execution_id,
-                Open {
+                Box::new(Open {
                     reader,
                     told,
                     // the connection's own
@@ -246,7 +247,7 @@ impl Feed {
                     began: cursor.seq,
                     read: cursor.seq,
                     place: Some(place),
-                },
+                }),
             )]),
             wake: None,
             leaving: false,

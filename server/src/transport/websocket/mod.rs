@@ -51,6 +51,6 @@ pub(crate) async fn open(
             batched: batch,
             coding,
         };
-        Live::new(executions, socket, dialect, false).run(feed, read)
+        Live::new(executions, socket, dialect, false).run(Box::new(feed), read)
     }))
 }
