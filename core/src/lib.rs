@@ -8,6 +8,7 @@
 //! No I/O, no clock, no randomness, no async, no threads: time and seeds are inputs. Both machines,
 //! [`client`] and [`session`], are driven the same way: hand in one input, then drain the outputs.
 
+pub mod beacon;
 pub mod client;
 pub mod coalesce;
 pub mod control;

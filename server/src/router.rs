@@ -173,6 +173,11 @@ fn server(routes: Routes) -> Routes {
         )
         .at("/api/slos", [(GET, May(Observe))], get(api::slos::list))
         .at(
+            "/api/beacon",
+            [(GET, Name), (POST, Name)],
+            get(api::beacon::asked).post(api::beacon::report),
+        )
+        .at(
             "/api/slos/alerts",
             [(GET, May(Observe))],
             get(api::slos::alerts),

@@ -4,6 +4,7 @@ pub(crate) mod announce;
 pub(crate) mod answer;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
+pub(crate) mod beacon;
 pub(crate) mod body;
 pub(crate) mod events;
 pub(crate) mod executions;

@@ -13,6 +13,8 @@ pub struct MetricsSettings {
     pub targets: Targets,
     /// Whether what is written to readers is measured: how much, and how long after it was taken.
     pub delivery: bool,
+    /// Every how many seconds clients are asked to report how late events come to them; 0 asks none.
+    pub beacon_seconds: u64,
 }
 
 impl Default for MetricsSettings {
@@ -21,6 +23,7 @@ impl Default for MetricsSettings {
             interval_ms: 2_000,
             targets: Targets::default(),
             delivery: true,
+            beacon_seconds: 0,
         }
     }
 }

@@ -153,11 +153,11 @@ impl<'a> Sources<'a> {
 
     /// What the process has counted of an objective since its start.
     fn of(self, settings: &SloSettings) -> Counts {
+        let within = settings.threshold_ms.unwrap_or_default();
+        let micros = (within * 1e3).round() as u64;
         let (good, total) = match settings.objective {
-            Objective::DeliveryLatency => {
-                let within = settings.threshold_ms.unwrap_or_default();
-                self.delivery.within((within * 1e3).round() as u64)
-            }
+            Objective::DeliveryLatency => self.delivery.within(micros),
+            Objective::ClientLatency => self.delivery.clients().within(micros),
             Objective::ResumesExact => self.delivery.resumes_exact(),
             Objective::RunsCompleted => self.log.numbers().completed(),
         };

@@ -12,7 +12,7 @@ pub struct SloSettings {
     pub name: String,
     /// What is counted.
     pub objective: Objective,
-    /// For [`Objective::DeliveryLatency`]: a delivery within so many milliseconds is good. One of the bounds of the
+    /// For [`Objective::DeliveryLatency`] and [`Objective::ClientLatency`]: a delivery within so many milliseconds is good. One of the bounds of the
     /// buckets in which deliveries are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold_ms: Option<f64>,
@@ -32,6 +32,8 @@ pub struct SloSettings {
 pub enum Objective {
     /// Of the deliveries of events to readers that were there, those within the threshold are good.
     DeliveryLatency,
+    /// Of the deliveries that clients report, those within the threshold are good.
+    ClientLatency,
     /// Of the readers that come back to a place, those that miss nothing are good.
     ResumesExact,
     /// Of the executions that ended, but for those that somebody cancelled, the complete ones are good.
@@ -84,15 +86,16 @@ pub(crate) fn check(slos: &[SloSettings]) -> Result<(), Wrong> {
                 .any(|bound| *bound as f64 == (ms * 1e3).round())
         };
         match (slo.objective, slo.threshold_ms) {
-            (Objective::DeliveryLatency, Some(ms)) if is_bound(ms) => {}
-            (Objective::DeliveryLatency, _) => {
+            (Objective::DeliveryLatency | Objective::ClientLatency, Some(ms)) if is_bound(ms) => {}
+            (Objective::DeliveryLatency | Objective::ClientLatency, _) => {
                 let bounds = BOUNDS.map(|bound| (bound as f64 / 1e3).to_string());
                 let message = format!("must be one of {}", bounds.join(", "));
                 return wrong("threshold_ms", message);
             }
             (Objective::ResumesExact | Objective::RunsCompleted, None) => {}
             (Objective::ResumesExact | Objective::RunsCompleted, Some(_)) => {
-                let message = "is for the objective `delivery_latency`: leave it out";
+                let message =
+                    "is for the objectives `delivery_latency` and `client_latency`: leave it out";
                 return wrong("threshold_ms", message.to_owned());
             }
         }

@@ -7,6 +7,7 @@ use stepcast_core::control::GapReason;
 use stepcast_core::id::{Cursor, Epoch, Seq};
 
 use super::batch::Batch;
+use super::clients::Clients;
 use super::connection::{END_COUNT, End};
 use super::histogram::Histogram;
 use super::lane::{LANES, Lane};
@@ -21,6 +22,8 @@ pub(crate) struct Delivery {
     /// Connections for which a fan writes.
     seated: AtomicU64,
     readers: Readers,
+    /// What clients tell of it.
+    clients: Clients,
 }
 
 /// Counters of one way.
@@ -61,6 +64,7 @@ impl Delivery {
             lanes: (0..LANES).map(|_| LaneCounts::default()).collect(),
             seated: AtomicU64::new(0),
             readers: Readers::default(),
+            clients: Clients::default(),
         }
     }
 
@@ -140,6 +144,11 @@ impl Delivery {
     /// Where readers stand that read for themselves.
     pub(crate) fn readers(&self) -> &Readers {
         &self.readers
+    }
+
+    /// What clients tell of how late events come to them.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
     }
 
     /// Of the deliveries that were measured, those that took no longer than this bound; and how many there are.

@@ -132,6 +132,19 @@ impl Exposition {
         )
     }
 
+    fn clients(&self, page: &mut Page<'_>) -> fmt::Result {
+        let clients = self.0.delivery().clients();
+        page.times(
+            "client_latency",
+            "From an event's time to its arrival at a client, as clients report it",
+            clients
+                .latencies()
+                .map(|(transport, times)| (vec![("transport", transport)], times)),
+        )?;
+        let reports = [(Labels::new(), clients.reports())];
+        page.counter("client_reports", "Reports of clients", None, reports)
+    }
+
     fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
         let delivery = self.0.delivery();
         page.counter(
@@ -326,6 +339,7 @@ impl Exposition {
             [(version, 1.0)],
         )?;
         self.deliveries(page)?;
+        self.clients(page)?;
         self.connections(page)?;
         self.log(page)?;
         self.executions(page)?;

@@ -4,6 +4,7 @@
 //! counts some [`delivery::AT_ONCE`] calls together.
 
 mod batch;
+mod clients;
 mod connection;
 mod delivery;
 mod exposition;

@@ -29,6 +29,7 @@ mod attack_slow;
 mod attack_smuggle;
 mod attack_text;
 mod autobahn;
+mod beacon;
 mod cli;
 mod coalesce;
 mod compression;

@@ -2,13 +2,14 @@
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};
+use stepcast_core::beacon::Report as Told;
 
 use super::book::Book;
 use super::{ACCOUNTS, MEASURES, PIPELINES, PROCESS};
 use crate::api::answer::{
     Drawn, Entries, Health, Metrics, Pipelines, Ready, Session, ShownPipeline, Valid,
 };
-use crate::api::{audit, metrics, session, tickets};
+use crate::api::{audit, beacon, metrics, session, tickets};
 use crate::metrics::Report;
 
 const NO_ACCOUNTS: &str = "The server has no accounts.";
@@ -17,6 +18,7 @@ pub(super) fn describe(book: &mut Book) {
     process(book);
     scraped(book);
     objectives(book);
+    beacon(book);
     renewal(book);
     accounts(book);
     pipelines(book);
@@ -141,6 +143,30 @@ fn objectives(book: &mut Book) {
         "text/event-stream",
         json!({}),
     )
+    .write();
+}
+
+fn beacon(book: &mut Book) {
+    let path = "/api/beacon";
+    book.entry(
+        Method::GET,
+        path,
+        MEASURES,
+        ("getBeacon", "How often are clients to report?"),
+    )
+    .answers::<beacon::Asked>(200, "Every so many seconds, or not at all.")
+    .write();
+    book.entry(
+        Method::POST,
+        path,
+        MEASURES,
+        ("reportDelivery", "Report how late events come to a client"),
+    )
+    .body::<Told>(true)
+    .empty(204, "It is counted.")
+    .problem(404, "The server asks for no reports.")
+    .problem(413, "It tells of too many events.")
+    .problem(429, "Too many reports come at present.")
     .write();
 }
 
