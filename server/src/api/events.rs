@@ -72,7 +72,11 @@ pub(crate) async fn page(
         caller.hold(&executions)?;
     }
     let lane = Lane {
-        transport: Transport::Poll,
+        transport: if batch {
+            Transport::CloudEvents
+        } else {
+            Transport::Poll
+        },
         shared: false,
         wire: caller.wire,
     };

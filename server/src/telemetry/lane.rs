@@ -17,6 +17,8 @@ pub(crate) enum Transport {
     GraphQl,
     /// Durable Streams, each request a connection.
     Durable,
+    /// CloudEvents, as a stream or as pages.
+    CloudEvents,
 }
 
 /// What it is spoken over.
@@ -52,6 +54,7 @@ impl Transport {
         Self::AiSdk,
         Self::GraphQl,
         Self::Durable,
+        Self::CloudEvents,
     ];
 
     const fn name(self) -> &'static str {
@@ -63,6 +66,7 @@ impl Transport {
             Self::AiSdk => "aisdk",
             Self::GraphQl => "graphql",
             Self::Durable => "durable",
+            Self::CloudEvents => "cloudevents",
         }
     }
 }

@@ -54,6 +54,10 @@ impl Dialect {
     /// How it is counted.
     pub(crate) const fn transport(self) -> Transport {
         match self {
+            Self::Sse {
+                format: Format::Cloudevents,
+                ..
+            } => Transport::CloudEvents,
             Self::Sse { .. } => Transport::Sse,
             Self::WebSocket { .. } => Transport::WebSocket,
         }

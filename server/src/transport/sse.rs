@@ -24,7 +24,7 @@ use crate::api::parts::{Path, Query};
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::socket::{Handover, is_reset};
-use crate::telemetry::{Batch, Connection, End, Lane, Transport};
+use crate::telemetry::{Batch, Connection, End, Lane};
 
 /// What it takes beside the selection.
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -112,17 +112,17 @@ pub(super) fn respond(
             })
         }
         None => {
-            let lane = Lane {
-                transport: Transport::Sse,
-                shared,
-                wire: feed.wire(),
-            };
-            let connection = Connection::open(executions.delivery().clone(), lane);
             let dialect = Dialect::Sse {
                 format,
                 chunked: false,
                 coding,
             };
+            let lane = Lane {
+                transport: dialect.transport(),
+                shared,
+                wire: feed.wire(),
+            };
+            let connection = Connection::open(executions.delivery().clone(), lane);
             body(feed, dialect, connection)
         }
     };

@@ -64,6 +64,7 @@ async fn what_leaves_is_counted_by_how_it_leaves() {
         "/stream/pipeline/e?format=short",
         "/stream/executions?execution_id=e",
         "/api/agui/executions/e",
+        "/stream/pipeline/e?format=cloudevents",
     ] {
         let mut stream = server.sse(path, None).await;
         if path.contains("agui") {
@@ -81,7 +82,7 @@ async fn what_leaves_is_counted_by_how_it_leaves() {
         assert_eq!(socket.but_pings().await["control"], "hello");
     }
     let open = Scrape::of(&server).await;
-    assert_eq!(open.sum("stepcast_connections", ""), 6.0);
+    assert_eq!(open.sum("stepcast_connections", ""), 7.0);
     tell(&context).await;
     for stream in streams {
         stream.rest().await;
@@ -97,6 +98,7 @@ async fn what_leaves_is_counted_by_how_it_leaves() {
     assert_counted(&scrape, &of_sse, 2.0);
     assert_counted(&scrape, &lane("sse", true, "clear"), 1.0);
     assert_counted(&scrape, &lane("agui", false, "clear"), 1.0);
+    assert_counted(&scrape, &lane("cloudevents", false, "clear"), 1.0);
     assert_counted(&scrape, &lane("websocket", false, "clear"), 1.0);
     // a connection for many stays open after the last of them
     let shared = lane("websocket", true, "clear");
