@@ -6,6 +6,7 @@ use gloo_net::http::{Request, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use stepcast_core::beacon::Report;
 use stepcast_core::id::ExecutionId;
 use stepcast_core::metrics::{Metric, Target, Targets};
 
@@ -163,6 +164,28 @@ pub(crate) async fn targets(server: &Server) -> Result<Targets, ApiError> {
         }
     }
     Ok(targets)
+}
+
+/// How often the server wants to hear how late events come here, in seconds; 0 where it does not.
+pub(crate) async fn beacon(server: &Server) -> Result<u64, ApiError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        interval_seconds: u64,
+    }
+    let url = format!("{}/api/beacon", server.base);
+    let answer: Answer = read(server.signed(Request::get(&url)).send().await).await?;
+    Ok(answer.interval_seconds)
+}
+
+/// Tells the server how late events came here.
+pub(crate) async fn report(server: &Server, report: &Report) -> Result<(), ApiError> {
+    let url = format!("{}/api/beacon", server.base);
+    let request = server
+        .signed(Request::post(&url))
+        .json(report)
+        .map_err(|error| ApiError::Unreadable(error.to_string()))?;
+    drop(accept(request.send().await).await?);
+    Ok(())
 }
 
 /// Reads the beginning of a file that a run made: at most `most` bytes.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+pub use stepcast_core::beacon::late as lateness;
 use stepcast_core::event::StreamEvent;
 
 /// The time from an event's timestamp, by the server's clock, to its arrival, by this computer's: of the newest events
@@ -59,12 +60,6 @@ impl Delivery {
             latest: after(100),
         })
     }
-}
-
-/// The time from an event's timestamp to now, by two clocks.
-pub fn lateness(event: &StreamEvent, unix_ms: u64) -> Option<i64> {
-    let sent = i64::try_from(event.timestamp.unix_millis()?).ok()?;
-    Some(i64::try_from(unix_ms).ok()?.saturating_sub(sent))
 }
 
 /// The most events that are looked at: the newest.

@@ -9,6 +9,7 @@ use stepcast_core::client::Config;
 use stepcast_core::id::ExecutionId;
 
 use crate::api::{self, Answer, Server};
+use crate::beacon::Reporter;
 use crate::clock::{self, Frame, Timer};
 use crate::driver::{Driver, Notice};
 use crate::store::{Now, Preview, Reply, Store};
@@ -20,6 +21,7 @@ pub struct Feed {
     id: ExecutionId,
     driver: Rc<Driver>,
     _beat: Rc<Beat>,
+    _reporter: Rc<Reporter>,
 }
 
 impl Feed {
@@ -34,8 +36,11 @@ impl Feed {
     ) -> Self {
         let pending = Rc::new(Pending::default());
         let (id, address) = (config.execution_id.clone(), base.clone());
+        let reporter = Rc::new(Reporter::default());
+        let measures = Rc::clone(&reporter);
         let driver = Driver::new(config, address, move |notice| {
             heard(&notice);
+            measures.hear(&notice);
             store.take(notice, clock::unix_millis());
             pending.schedule(store);
         });
@@ -49,6 +54,7 @@ impl Feed {
         beat.tick();
         driver.start();
         let server = Server { base, token };
+        reporter.start(server.clone());
         let asked = server.clone();
         leptos::task::spawn_local(async move {
             // who may not ask, and who asks a server of an earlier version, sees the usual ones
@@ -62,6 +68,7 @@ impl Feed {
             id,
             driver,
             _beat: beat,
+            _reporter: reporter,
         }
     }
 

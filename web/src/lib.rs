@@ -19,6 +19,8 @@ pub mod transport;
 #[cfg(feature = "monitor")]
 pub mod api;
 #[cfg(feature = "monitor")]
+mod beacon;
+#[cfg(feature = "monitor")]
 pub mod dashboard;
 #[cfg(feature = "monitor")]
 pub mod delivery;

@@ -33,6 +33,8 @@ export interface StreamClientOptions {
   highWaterMark?: number;
   /** Whether to fold events into a view; `false` saves the work where nobody looks at one. */
   view?: boolean;
+  /** Whether to report how late live events come, to a server that asks for it: times and a transport, no ids. */
+  beacon?: boolean;
   /** The next event, in order, once. */
   onEvent?(event: StreamEvent): void;
   /** Events that will not come. */

@@ -2,6 +2,7 @@
 // Nothing runs on import; the wasm is loaded by `init`, or by the first client that starts.
 
 import start, { Follower, comesBack, foldEvents, parseFrame, readSse } from "../pkg/headless.js";
+import { Beacon } from "./beacon.js";
 import { StreamError, StreamRefusedError } from "./errors.js";
 import { loader } from "./load.js";
 import { Queue } from "./queue.js";
@@ -23,6 +24,7 @@ export class StreamClient {
   #listeners = new Set();
   #view;
   #due = false;
+  #beacon;
   #unlisten = () => {};
 
   constructor(options) {
@@ -58,6 +60,7 @@ export class StreamClient {
     } catch (error) {
       throw new StreamError("options", error.message, { cause: error });
     }
+    if (this.#options.beacon) this.#beacon = new Beacon(String(url), () => this.#options.token);
     this.#follower.start();
   }
 
@@ -110,12 +113,15 @@ export class StreamClient {
       this.#stopped = true;
       this.#follower?.stop();
     }
+    this.#beacon?.stop();
     for (const queue of this.#queues) queue.end();
     this.#change();
   }
 
   #take(kind, value) {
+    if (kind === "state") this.#beacon?.state(value);
     if (kind === "events") {
+      this.#beacon?.events(value);
       for (const queue of this.#queues) queue.push(value);
       this.#hold();
       if (this.#options.onEvent) for (const event of value) this.#call("onEvent", event);

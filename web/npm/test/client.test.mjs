@@ -215,3 +215,56 @@ test("what a callback throws is told to the host, and the stream goes on", async
   assert.equal(count, LOG.length);
   assert.deepEqual(thrown, ["mine"]);
 });
+
+// Serves a run that goes on for as long as it is followed, and takes reports.
+async function serveLive(t, seconds) {
+  const [asked, reports] = [[], []];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    if (request.url === "/api/beacon" && request.method === "POST") {
+      let body = "";
+      request.on("data", (part) => (body += part)).on("end", () => reports.push([JSON.parse(body), request.headers.authorization]));
+      response.writeHead(204).end();
+    } else if (request.url === "/api/beacon") {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ interval_seconds: seconds }));
+    } else {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const hello = { control: "hello", execution_id: ID, epoch: 7, earliest: 1, last_seq: 1, heartbeat_ms: 1000, retry_ms: 1 };
+      const say = (name, data, id = "") => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n${id}\n`);
+      say("control", hello);
+      say(LOG[0].event_type, LOG[0], "id: 7.1\n");
+      let seq = 1;
+      const timer = setInterval(() => {
+        seq += 1;
+        const timestamp = new Date(Date.now() - 1000).toISOString();
+        say("step_progress", { ...event(seq, "step_progress", { kind: "token", text: "." }, "a"), timestamp }, `id: 7.${seq}\n`);
+      }, 20);
+      request.on("close", () => clearInterval(timer));
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => (server.closeAllConnections(), server.close()));
+  return { url: `http://127.0.0.1:${server.address().port}`, asked, reports };
+}
+
+test("a client that is told to reports how late live events come, and no more than that", { timeout: 30_000 }, async (t) => {
+  const { url, reports } = await serveLive(t, 0.1);
+  const client = new StreamClient({ url, executionId: ID, transports: ["sse"], beacon: true, token: "me" });
+  for await (const one of client) if (one.seq > 1 && reports.length > 1) break;
+  const [[report, authorization]] = reports;
+  assert.equal(authorization, "Bearer me");
+  assert.deepEqual(Object.keys(report).sort(), ["late_ms", "now_ms", "transport"]);
+  assert.equal(report.transport, "sse");
+  // what is a second old when it is sent takes a second and more; the first event, of years ago, is none of them
+  assert.ok(report.late_ms.length > 0 && report.late_ms.every((ms) => ms >= 1000 && ms < 600_000), `${report.late_ms}`);
+});
+
+test("a client that is told nothing asks for nothing, and one whose server wants nothing sends nothing", { timeout: 30_000 }, async (t) => {
+  for (const [beacon, seconds] of [[undefined, 0.1], [true, 0]]) {
+    const { url, asked, reports } = await serveLive(t, seconds);
+    const client = new StreamClient({ url, executionId: ID, transports: ["sse"], beacon });
+    for await (const one of client) if (one.seq > 20) break;
+    assert.equal(asked.includes("GET /api/beacon"), beacon === true);
+    assert.deepEqual(reports, []);
+  }
+});
