@@ -97,8 +97,9 @@ impl Reporter {
 }
 
 fn live(state: &State) -> Option<Transport> {
-    match state {
-        State::Live { transport } => Some(*transport),
-        _ => None,
+    if let State::Live { transport } = state {
+        Some(*transport)
+    } else {
+        None
     }
 }
