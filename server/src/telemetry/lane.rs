@@ -46,7 +46,7 @@ pub(crate) struct Lane {
 pub(crate) const LANES: usize = Transport::ALL.len() * 2 * Wire::ALL.len();
 
 impl Transport {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Sse,
         Self::WebSocket,
         Self::Poll,
