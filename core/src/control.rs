@@ -1,11 +1,13 @@
 //! Control frames: what the server says about the stream, beside the events in it.
 //!
-//! A frame with the key `control` is never part of the log, and none but `place` moves a cursor.
+//! A frame with the key `control` is never part of the log, and none but `place`, `snapshot` and `fidelity` moves a
+//! cursor.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::fidelity::Fidelity;
 use crate::id::{Cursor, Epoch, ExecutionId, Seq};
 use crate::pattern::Mark;
 
@@ -189,6 +191,31 @@ pub enum ControlFrame {
         #[cfg_attr(feature = "types", ts(type = "string"))]
         cursor: Cursor,
     },
+    /// What the events up to `cursor` come to, in place of them; what follows comes one by one.
+    Snapshot {
+        /// Which stream.
+        execution_id: ExecutionId,
+        /// Where it comes back from.
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        cursor: Cursor,
+        /// The view of the run, folded from them.
+        #[cfg_attr(feature = "types", ts(type = "RunView"))]
+        #[cfg_attr(feature = "schema", schemars(with = "crate::view::RunView"))]
+        view: Value,
+    },
+    /// From here on the stream has this fidelity: the client was too slow for the one that it asked for, or has caught up.
+    /// Everything up to `cursor` was sent, or left out by the fidelity before.
+    Fidelity {
+        /// Which stream.
+        execution_id: ExecutionId,
+        /// How much is told from here on.
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        fidelity: Fidelity,
+        /// From where on.
+        #[cfg_attr(feature = "types", ts(type = "string"))]
+        cursor: Cursor,
+    },
     /// The server lives. Moves no cursor.
     Ping {},
     /// The server answers a client's ping.
@@ -213,12 +240,14 @@ pub enum ControlFrame {
 
 impl ControlFrame {
     const NAMES: &'static [&'static str] = &[
-        "hello", "gap", "closed", "watching", "matched", "place", "ping", "pong", "goaway", "error",
+        "hello", "gap", "closed", "watching", "matched", "place", "snapshot", "fidelity", "ping",
+        "pong", "goaway", "error",
     ];
 
     /// Reads a frame; none where this build does not know its name, or a field of it is not as it should be.
     ///
     /// By hand: what a derive makes of a tagged enum is a tenth of the headless client.
+    #[expect(clippy::too_many_lines, reason = "an arm for each frame")]
     pub(crate) fn read(frame: &Value) -> Option<Self> {
         let number = |name: &str| frame.get(name).and_then(Value::as_u64);
         let text = |name: &str| frame.get(name).and_then(Value::as_str);
@@ -260,6 +289,16 @@ impl ControlFrame {
             },
             "place" => Self::Place {
                 execution_id: stream()?,
+                cursor: text("cursor")?.parse().ok()?,
+            },
+            "snapshot" => Self::Snapshot {
+                execution_id: stream()?,
+                cursor: text("cursor")?.parse().ok()?,
+                view: frame.get("view")?.clone(),
+            },
+            "fidelity" => Self::Fidelity {
+                execution_id: stream()?,
+                fidelity: text("fidelity")?.parse().ok()?,
                 cursor: text("cursor")?.parse().ok()?,
             },
             "ping" => Self::Ping {},

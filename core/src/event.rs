@@ -6,6 +6,7 @@ use serde::de::{Error as DeError, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::fidelity::FROM;
 use crate::id::{ExecutionId, Seq, StepId};
 use crate::time::Timestamp;
 
@@ -129,6 +130,14 @@ pub struct StreamEvent {
     #[serde(flatten)]
     #[cfg_attr(feature = "types", ts(skip))]
     pub extra: Map<String, Value>,
+}
+
+impl StreamEvent {
+    /// The first event that it stands for: itself, but where tokens were merged.
+    pub fn first_seq(&self) -> Seq {
+        let from = self.extra.get(FROM).and_then(Value::as_u64);
+        from.map_or(self.seq, |from| from.min(self.seq))
+    }
 }
 
 impl<'de> Deserialize<'de> for StreamEvent {

@@ -13,6 +13,7 @@ pub mod client;
 pub mod coalesce;
 pub mod control;
 pub mod event;
+pub mod fidelity;
 pub mod filter;
 pub mod id;
 pub mod metrics;

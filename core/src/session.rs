@@ -12,17 +12,23 @@
 //! that its time has come. Pace is for the past; a subscription that has seen all there is goes on live.
 
 mod asked;
+mod config;
+mod detail;
 mod pacing;
+mod record;
 mod rest;
 mod serve;
 mod subscription;
 mod watching;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+
+pub use config::SessionConfig;
+pub use record::Record;
+use serde_json::Value;
 
 use crate::control::{ControlFrame, EndReason};
+use crate::fidelity::Manner;
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
 use crate::pace::Pace;
@@ -31,50 +37,6 @@ use crate::time::Time;
 use crate::wire::close::CloseCode;
 use subscription::{Subscription, Wish};
 use watching::Watch;
-
-/// What a session must know of a stored event; the rest of it is the shell's.
-pub trait Record {
-    /// Its place.
-    fn seq(&self) -> Seq;
-    /// Its type, as on the wire.
-    fn event_type(&self) -> &str;
-    /// Its step, where it has one.
-    fn step_id(&self) -> Option<&str>;
-    /// When it happened, in milliseconds since 1970, where it says so; asked for by a pace only.
-    fn unix_millis(&self) -> Option<u64>;
-    /// The whole event; asked for by filters that look into it.
-    fn json(&self) -> Cow<'_, str>;
-}
-
-/// How a session behaves.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// A ping goes out where nothing else did for this long.
-    pub heartbeat: Duration,
-    /// What the hello tells clients to wait before they come back. A shell draws it for each connection.
-    pub retry: Duration,
-    /// No connection follows more executions.
-    pub max_subscriptions: usize,
-    /// Events in one read.
-    pub page: usize,
-    /// The connection is for one execution, named in its URL, and closes with it.
-    pub single: bool,
-    /// The connection follows what its URL says, and closes when there is nothing more to follow.
-    pub finite: bool,
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(15),
-            retry: Duration::from_millis(500),
-            max_subscriptions: 64,
-            page: 1024,
-            single: false,
-            finite: false,
-        }
-    }
-}
 
 /// Everything the session is told.
 #[derive(Clone, Debug)]
@@ -89,6 +51,8 @@ pub enum Input<'a, R> {
         filter: Filter,
         /// How fast; as fast as the socket takes it where there is none.
         pace: Option<Pace>,
+        /// How much of that.
+        manner: Manner,
     },
     /// The URL asks for many executions.
     Choose {
@@ -98,6 +62,8 @@ pub enum Input<'a, R> {
         watch: Option<(Pattern, Since)>,
         /// What of each of them.
         filter: Filter,
+        /// How much of that.
+        manner: Manner,
     },
     /// A text frame from the client.
     Text(&'a str),
@@ -138,6 +104,15 @@ pub enum Input<'a, R> {
         gap: Option<(Seq, Seq)>,
         /// The last event of an execution that has ended, and how; only where this page reaches it.
         ended: Option<(Seq, EndReason)>,
+    },
+    /// What the events of a log come to.
+    Viewed {
+        /// Of which log.
+        execution_id: ExecutionId,
+        /// Up to this event.
+        seq: Seq,
+        /// The view, as JSON.
+        view: Value,
     },
     /// A run was made. May come as often as the shell likes.
     Created,
@@ -198,6 +173,8 @@ pub enum Output<R> {
         /// At most so many.
         max: usize,
     },
+    /// Fold this log's events from the first on, and give the view.
+    View(ExecutionId),
     /// Stop watching this log.
     Drop(ExecutionId),
     /// Look for runs that match.
@@ -265,12 +242,14 @@ impl<R: Record> Session<R> {
                 after,
                 filter,
                 pace,
+                manner,
             } => {
                 let wish = Wish {
                     after,
                     filter,
                     pace,
                     window: None,
+                    manner,
                 };
                 self.subscribe(now, execution_id, wish);
             }
@@ -278,7 +257,8 @@ impl<R: Record> Session<R> {
                 executions,
                 watch,
                 filter,
-            } => self.choose(now, executions, watch, &filter),
+                manner,
+            } => self.choose(now, executions, watch, (&filter, manner)),
             Input::Text(text) => self.text(now, text),
             Input::Opened {
                 execution_id,
@@ -301,6 +281,11 @@ impl<R: Record> Session<R> {
                 gap,
                 ended,
             } => self.page(now, &execution_id, records, gap, ended),
+            Input::Viewed {
+                execution_id,
+                seq,
+                view,
+            } => self.viewed(now, &execution_id, seq, view),
             Input::Created => self.created(),
             Input::Found {
                 watch,
@@ -357,12 +342,13 @@ impl<R: Record> Session<R> {
     }
 
     fn next_due(&self) -> Time {
-        let paced = self.subscriptions.values().filter_map(Subscription::due);
-        paced.fold(self.ping_at, Time::min)
+        let due = self.subscriptions.values().filter_map(Subscription::wakes);
+        due.fold(self.ping_at, Time::min)
     }
 
     fn tick(&mut self, now: Time) {
         self.release(now);
+        self.ripen(now);
         if self.closed || now < self.ping_at {
             return;
         }

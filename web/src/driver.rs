@@ -156,6 +156,8 @@ impl Shell {
             Output::Event(event) => (self.sink)(Notice::Event(event)),
             Output::Gap { from, to, reason } => (self.sink)(Notice::Gap { from, to, reason }),
             Output::Reset { epoch } => (self.sink)(Notice::Reset { epoch }),
+            Output::Snapshot(view) => (self.sink)(Notice::Snapshot(view)),
+            Output::Fidelity(fidelity) => (self.sink)(Notice::Fidelity(fidelity)),
             Output::State(state) => (self.sink)(Notice::State(state)),
             Output::Timeout(at) => self.arm(at),
         }

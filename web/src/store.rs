@@ -386,6 +386,8 @@ impl Inner {
                 self.changed.shape = true;
                 self.changed.all_steps = true;
             }
+            // the page asks for every event
+            Notice::Snapshot(_) | Notice::Fidelity(_) => {}
             Notice::State(state) => {
                 self.live = matches!(state, State::Live { .. });
                 self.changed.connection = Some(state);

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Dial, Generation, Transport};
 use crate::control::{ControlFrame, EndReason, GapReason};
 use crate::event::{Fields, StreamEvent};
+use crate::fidelity::Fidelity;
 use crate::id::{Cursor, Epoch, ExecutionId, Position, Seq};
 use crate::time::Time;
 use crate::wire::frame::ServerFrame;
@@ -47,6 +50,10 @@ pub(super) enum Heard {
     },
     /// Everything up to here was sent, or held back by the filter.
     Passed(Cursor),
+    /// What everything up to here comes to.
+    Snapshot(Cursor, Box<Value>),
+    /// How much is told from here on.
+    Fidelity(Fidelity, Cursor),
     /// The execution has ended.
     Closed { last_seq: Seq, reason: EndReason },
     /// The answer to a long poll is over.
@@ -133,6 +140,7 @@ fn frame(text: &str, epoch: Option<Epoch>, stream: &ExecutionId) -> Option<Heard
 }
 
 /// What a control frame means to the one who follows `stream`.
+#[expect(clippy::too_many_lines, reason = "an arm for each frame")]
 fn heard(control: ControlFrame, stream: &ExecutionId) -> Option<Heard> {
     let (id, heard) = match control {
         ControlFrame::Hello {
@@ -175,6 +183,16 @@ fn heard(control: ControlFrame, stream: &ExecutionId) -> Option<Heard> {
             execution_id,
             cursor,
         } => (Some(execution_id), Heard::Passed(cursor)),
+        ControlFrame::Snapshot {
+            execution_id,
+            cursor,
+            view,
+        } => (Some(execution_id), Heard::Snapshot(cursor, Box::new(view))),
+        ControlFrame::Fidelity {
+            execution_id,
+            fidelity,
+            cursor,
+        } => (Some(execution_id), Heard::Fidelity(fidelity, cursor)),
         ControlFrame::Error {
             execution_id: Some(execution_id),
             status,

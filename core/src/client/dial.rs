@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Dial, Transport};
+use crate::fidelity::{Fidelity, Manner, WhenSlow};
 use crate::id::Position;
 
 impl Dial {
@@ -34,6 +35,18 @@ impl Dial {
         }
         if let Some(pace) = self.pace.filter(|_| self.transport != Transport::LongPoll) {
             add("pace", &pace.to_string());
+        }
+        let Manner {
+            fidelity,
+            when_slow,
+        } = self.manner;
+        if self.transport != Transport::LongPoll {
+            if fidelity != Fidelity::Full {
+                add("fidelity", &fidelity.to_string());
+            }
+            if when_slow == WhenSlow::Degrade {
+                add("when_slow", "degrade");
+            }
         }
         for event_type in &self.filter.types {
             add("type", event_type.as_str());
@@ -81,6 +94,7 @@ mod tests {
             after: Position::Earliest,
             filter: Filter::default(),
             pace: None,
+            manner: Manner::default(),
             wait: Duration::from_secs(25),
         };
         assert_eq!(dial.path(), "/ws/pipeline/exec_1?batch=true");
@@ -92,8 +106,19 @@ mod tests {
             "/ws/pipeline/exec_1?after=2.7&batch=true&pace=2.5"
         );
         dial.pace = None;
+        dial.manner = Manner {
+            fidelity: "coalesced:200".parse().unwrap(),
+            when_slow: WhenSlow::Degrade,
+        };
+        assert_eq!(
+            dial.path(),
+            "/ws/pipeline/exec_1?after=2.7&batch=true&fidelity=coalesced%3A200&when_slow=degrade"
+        );
         dial.transport = Transport::Sse;
-        assert_eq!(dial.path(), "/stream/pipeline/exec_1?last_event_id=2.7");
+        assert_eq!(
+            dial.path(),
+            "/stream/pipeline/exec_1?last_event_id=2.7&fidelity=coalesced%3A200&when_slow=degrade"
+        );
         dial.transport = Transport::LongPoll;
         dial.filter = Filter {
             types: vec![EventType::StepError],

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::connection::{Connection, Heard};
 use super::machine::is_final;
 use super::{Client, Generation, Output, State, WaitReason};
 use crate::control::{EndReason, GapReason};
 use crate::event::{EventType, StreamEvent};
+use crate::fidelity::Fidelity;
 use crate::id::{Cursor, Epoch, ExecutionId, Position, Seq};
 use crate::time::Time;
 
@@ -55,6 +58,8 @@ impl Client {
                 epoch,
             } => self.gap(now, from, to, reason, epoch),
             Heard::Passed(next) => self.passed(now, next),
+            Heard::Snapshot(next, view) => self.snapshot(next, view),
+            Heard::Fidelity(fidelity, next) => self.told_as(now, fidelity, next),
             Heard::Closed { last_seq, reason } => self.ended(now, last_seq, reason),
             Heard::PageEnd => self.poll_answered(now),
             Heard::Idle => self.idle(),
@@ -104,7 +109,8 @@ impl Client {
             self.counters.duplicates += 1;
             return;
         }
-        if event.seq > cursor.seq + 1 && !self.fill(now, cursor, event.seq - 1) {
+        let from = event.first_seq();
+        if from > cursor.seq + 1 && !self.fill(now, cursor, from - 1) {
             return;
         }
         if event.event_type == EventType::PipelineComplete {
@@ -151,6 +157,31 @@ impl Client {
         }
     }
 
+    /// Everything up to `next` is told by what it comes to.
+    fn snapshot(&mut self, next: Cursor, view: Box<Value>) {
+        let Some(cursor) = self.open_cursor() else {
+            return;
+        };
+        if next.epoch == cursor.epoch && next.seq > cursor.seq {
+            self.move_to(cursor.epoch, next.seq);
+            self.say(Output::Snapshot(view));
+            self.show_place();
+        }
+    }
+
+    /// The server tells less from here on, as was asked for, or as much again.
+    fn told_as(&mut self, now: Time, fidelity: Fidelity, next: Cursor) {
+        self.passed(now, next);
+        if std::mem::replace(&mut self.fidelity, fidelity) != fidelity {
+            self.say(Output::Fidelity(fidelity));
+        }
+    }
+
+    /// Whether events are left out that were asked not to come.
+    fn leaves_out(&self) -> bool {
+        !self.config.filter.is_empty() || self.fidelity.leaves_out()
+    }
+
     fn ended(&mut self, now: Time, last_seq: Seq, reason: EndReason) {
         let Some(cursor) = self.open_cursor() else {
             return self.corrupt(now);
@@ -163,7 +194,7 @@ impl Client {
     /// With a filter, the last event may be one that never comes: then silence says that this is the tail. With a
     /// pace it says nothing.
     fn idle(&mut self) {
-        let filtered = !self.config.filter.is_empty() && self.config.pace.is_none();
+        let filtered = self.leaves_out() && self.config.pace.is_none();
         if filtered && self.open_cursor().is_some() {
             self.until = 0;
             self.show_place();
@@ -187,7 +218,7 @@ impl Client {
     /// What lies between the cursor and `to` did not come, and the server did not say why. Once, the
     /// connection is to blame: come back for it. Twice, it is a gap. Says whether to go on.
     fn fill(&mut self, now: Time, cursor: Cursor, to: Seq) -> bool {
-        if !self.config.filter.is_empty() {
+        if self.leaves_out() {
             return true;
         }
         let from = cursor.seq + 1;

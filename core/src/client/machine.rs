@@ -11,6 +11,7 @@ use super::{
     Config, ConnectionEnd, Counters, Dial, Generation, Input, Output, State, Transport, WaitReason,
 };
 use crate::control::EndReason;
+use crate::fidelity::Fidelity;
 use crate::id::{Position, Seq};
 use crate::time::Time;
 use crate::wire::close;
@@ -42,6 +43,8 @@ pub struct Client {
     /// Dials since the last event.
     pub(super) attempts: u32,
     pub(super) greeted: bool,
+    /// How much this connection tells.
+    pub(super) fidelity: Fidelity,
     /// Between two long polls of one conversation.
     polling: bool,
     pub(super) dialled_at: Time,
@@ -67,6 +70,7 @@ impl Client {
             ended_by: None,
             attempts: 0,
             greeted: false,
+            fidelity: Fidelity::Full,
             polling: false,
             dialled_at: Time::ZERO,
             timers: Timers::default(),
@@ -210,6 +214,7 @@ impl Client {
         let transport = self.ladder.next(now);
         self.polling &= transport == Transport::LongPoll;
         self.dialled_at = now;
+        self.fidelity = self.config.manner.fidelity;
         self.counters.dials += 1;
         let dial = Dial {
             generation: Generation(self.counters.dials),
@@ -218,6 +223,7 @@ impl Client {
             after: self.position,
             filter: self.config.filter.clone(),
             pace: self.config.pace,
+            manner: self.config.manner,
             wait: if self.polling {
                 self.config.poll_wait
             } else {

@@ -17,8 +17,11 @@ pub mod window;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::control::{EndReason, GapReason};
 use crate::event::StreamEvent;
+use crate::fidelity::{Fidelity, Manner};
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
 use crate::pace::Pace;
@@ -58,6 +61,8 @@ pub struct Config {
     /// How fast what is stored comes; as fast as it can where there is none. Long poll has no pace, and is left
     /// out of the ladder.
     pub pace: Option<Pace>,
+    /// How much of it. Long poll has one fidelity, the full one.
+    pub manner: Manner,
     /// The ladder: which transports to try, in order. One entry pins the transport; none means all.
     pub transports: Vec<Transport>,
     /// The first delay is drawn from 0 to this.
@@ -82,6 +87,7 @@ impl Config {
             after: Position::Earliest,
             filter: Filter::default(),
             pace: None,
+            manner: Manner::default(),
             transports: Transport::LADDER.to_vec(),
             backoff_base: Duration::from_millis(500),
             backoff_cap: Duration::from_secs(20),
@@ -151,6 +157,8 @@ pub struct Dial {
     pub filter: Filter,
     /// How fast; goes into the URL.
     pub pace: Option<Pace>,
+    /// How much; goes into the URL.
+    pub manner: Manner,
     /// Long poll: how long the server may hold its answer; goes into the URL.
     pub wait: Duration,
 }
@@ -180,6 +188,10 @@ pub enum Output {
         /// The new incarnation.
         epoch: Epoch,
     },
+    /// What the events before the next one come to, in place of them.
+    Snapshot(Box<Value>),
+    /// From here on less is told than was asked for, or as much again.
+    Fidelity(Fidelity),
     /// The state has changed; [`Client::state`] says to what.
     State(State),
     /// Nothing more to say until this time, or until the next input where there is none.
@@ -205,6 +217,10 @@ pub enum Notice {
         /// The new incarnation.
         epoch: Epoch,
     },
+    /// What the events before the next one come to, in place of them: a [`RunView`](crate::view::RunView) as JSON.
+    Snapshot(Box<Value>),
+    /// The server tells less from here on than was asked for, or as much again.
+    Fidelity(Fidelity),
     /// The connection's state has changed.
     State(State),
 }

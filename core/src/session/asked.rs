@@ -4,7 +4,8 @@ use super::subscription::Wish;
 use super::watching::Watch;
 use super::{Record, Session};
 use crate::control::ControlFrame;
-use crate::id::{ExecutionId, Seq};
+use crate::fidelity::Manner;
+use crate::id::{ExecutionId, Position, Seq};
 use crate::time::Time;
 use crate::wire::frame::ClientFrame;
 
@@ -25,6 +26,8 @@ impl<R: Record> Session<R> {
                 execution_id,
                 after,
                 filter,
+                fidelity,
+                when_slow,
                 window,
             }) => {
                 let wish = Wish {
@@ -32,6 +35,10 @@ impl<R: Record> Session<R> {
                     filter,
                     pace: None,
                     window,
+                    manner: Manner {
+                        fidelity,
+                        when_slow,
+                    },
                 };
                 self.subscribe(now, execution_id, wish);
             }
@@ -42,8 +49,23 @@ impl<R: Record> Session<R> {
                 pattern,
                 since,
                 filter,
+                fidelity,
+                when_slow,
                 window,
-            }) => self.watch(now, watch, Watch::new(pattern, since, filter, window)),
+            }) => {
+                let manner = Manner {
+                    fidelity,
+                    when_slow,
+                };
+                let wish = Wish {
+                    after: Position::Earliest,
+                    filter,
+                    pace: None,
+                    window,
+                    manner,
+                };
+                self.watch(now, watch, Watch::new(pattern, since, wish));
+            }
             Ok(ClientFrame::Unwatch { watch }) => self.unwatch(now, &watch),
             Ok(ClientFrame::Ping {}) => self.control(now, ControlFrame::Pong {}),
             Err(error) => self.error(now, None, 400, format!("not a frame: {error}")),

@@ -2,14 +2,16 @@
 
 use super::subscription::{Subscription, Wish};
 use super::{Record, Session, SessionConfig};
+use crate::fidelity::Manner;
 use crate::filter::Filter;
 use crate::id::{Cursor, ExecutionId, Position, Seq};
 use crate::time::Time;
 
 impl<R: Record> Session<R> {
-    /// The one subscription of this connection and the last event it was sent, where that is all there is to know of
-    /// the session: nothing is under way, nothing is left out, and the log holds no more that it was told of.
-    pub fn rest(&self) -> Option<(&ExecutionId, Seq)> {
+    /// The one subscription of this connection, the last event that it is past and how it is told, where that is all
+    /// there is to know of the session: nothing is under way, no filter looks at events one by one, and the log holds
+    /// no more that it was told of.
+    pub fn rest(&self) -> Option<(&ExecutionId, Seq, Manner)> {
         let (execution_id, it) = self.subscriptions.first_key_value()?;
         let alone = self.config.single && self.subscriptions.len() == 1 && !self.closed;
         let rests = alone
@@ -21,16 +23,20 @@ impl<R: Record> Session<R> {
             && !it.leaving
             && it.pacing.is_none()
             && it.filter.is_empty()
+            && !it.degraded
+            && it.gathers.is_none()
             && it.cursor >= it.tail;
-        rests.then_some((execution_id, it.cursor))
+        rests.then_some((execution_id, it.cursor, it.manner.at_the_tail()))
     }
 
-    /// The session that rested at this cursor. It looks at once whether there is more; the client notices nothing.
+    /// The session that rested at this cursor, of a log that goes to `last_seq` now. It looks at once whether there is
+    /// more; the client notices nothing.
     pub fn resumed(
         config: SessionConfig,
         now: Time,
         execution_id: ExecutionId,
         cursor: Cursor,
+        (manner, last_seq): (Manner, Seq),
     ) -> Self {
         let mut session = Self::new(config, now);
         let mut it = Subscription::new(Wish {
@@ -38,12 +44,14 @@ impl<R: Record> Session<R> {
             filter: Filter::default(),
             pace: None,
             window: None,
+            manner,
         });
         it.opened = true;
         it.waiting = false;
         it.cursor = cursor.seq;
         it.told = cursor.seq;
-        it.tail = cursor.seq;
+        it.news = cursor.seq;
+        it.grown(last_seq.max(cursor.seq), true);
         it.look = true;
         session.subscriptions.insert(execution_id.clone(), it);
         session.epochs.insert(execution_id.clone(), cursor.epoch);

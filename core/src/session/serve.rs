@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use super::detail::send;
 use super::pacing::Bounds;
 use super::subscription::{Subscription, Wish, passes};
 use super::{Output, Record, Session};
@@ -54,7 +55,7 @@ impl<R: Record> Session<R> {
     }
 
     /// Ends a subscription, and begins the one that the client asked for meanwhile.
-    fn leave(&mut self, execution_id: &ExecutionId) {
+    pub(super) fn leave(&mut self, execution_id: &ExecutionId) {
         let Some(gone) = self.subscriptions.remove(execution_id) else {
             return;
         };
@@ -99,6 +100,7 @@ impl<R: Record> Session<R> {
         }
         it.cursor = cursor;
         it.told = cursor;
+        it.news = last_seq;
         it.tail = last_seq;
         it.look = true;
         self.epochs.insert(execution_id.clone(), epoch);
@@ -121,7 +123,9 @@ impl<R: Record> Session<R> {
             };
             self.control(now, gap);
         }
-        self.read(execution_id);
+        if !self.view(execution_id) {
+            self.read(execution_id);
+        }
     }
 
     pub(super) fn refused(
@@ -144,7 +148,7 @@ impl<R: Record> Session<R> {
 
     pub(super) fn grown(&mut self, execution_id: &ExecutionId, last_seq: Seq) {
         if let Some(it) = self.subscriptions.get_mut(execution_id) {
-            it.tail = it.tail.max(last_seq);
+            it.grown(last_seq, it.unwritten);
             it.look = true;
             self.read(execution_id);
         }
@@ -168,6 +172,9 @@ impl<R: Record> Session<R> {
         it.waiting = false;
         if it.leaving {
             return self.leave(execution_id);
+        }
+        if gap.is_none() && ended.is_none() && it.gathers(now, &records) {
+            return self.read(execution_id);
         }
         let Some(pacing) = &mut it.pacing else {
             return self.deliver(now, execution_id, records, (gap, ended));
@@ -208,6 +215,10 @@ impl<R: Record> Session<R> {
             return;
         };
         let (before, sent) = (it.cursor, self.outputs.len());
+        self.degrade(execution_id);
+        let Some(it) = self.subscriptions.get_mut(execution_id) else {
+            return;
+        };
         send(it, execution_id, records, gap, ended, &mut self.outputs);
         if it.cursor == before && !it.holds() {
             it.tail = before;
@@ -215,6 +226,13 @@ impl<R: Record> Session<R> {
         if it.cursor >= it.tail && !it.holds() {
             it.pacing = None;
         }
+        let caught_up = it.cursor >= it.tail;
+        if caught_up {
+            self.restore(execution_id);
+        }
+        let Some(it) = self.subscriptions.get_mut(execution_id) else {
+            return;
+        };
         let anything = self.outputs.len() > sent;
         it.unwritten = anything;
         if anything {
@@ -272,10 +290,11 @@ impl<R: Record> Session<R> {
         {
             it.waiting = true;
             it.look = false;
+            it.asked = self.config.page.min(it.room());
             self.outputs.push_back(Output::Read {
                 execution_id: execution_id.clone(),
                 after: it.cursor,
-                max: self.config.page.min(it.room()),
+                max: it.asked,
             });
         }
     }
@@ -331,49 +350,6 @@ impl<R: Record> Session<R> {
             message,
         };
         self.control(now, frame);
-    }
-}
-
-/// Sends a page, and moves the cursor. What is missing in it is announced, whoever lost it.
-fn send<R: Record>(
-    it: &mut Subscription<R>,
-    execution_id: &ExecutionId,
-    records: Vec<R>,
-    gap: Option<(Seq, Seq)>,
-    ended: Option<(Seq, EndReason)>,
-    outputs: &mut impl Extend<Output<R>>,
-) {
-    let missing = |from: Seq, to: Seq| {
-        Output::Control(ControlFrame::Gap {
-            execution_id: execution_id.clone(),
-            from,
-            to,
-            reason: GapReason::Retention,
-            epoch: None,
-        })
-    };
-    if let Some((_, to)) = gap.filter(|&(_, to)| to > it.cursor) {
-        outputs.extend([missing(it.cursor + 1, to)]);
-        it.cursor = to;
-        it.told = to;
-    }
-    for record in records {
-        let seq = record.seq();
-        if seq <= it.cursor {
-            continue;
-        }
-        if seq > it.cursor + 1 {
-            outputs.extend([missing(it.cursor + 1, seq - 1)]);
-        }
-        it.cursor = seq;
-        if passes(&it.filter, &record) {
-            it.sent(seq);
-            outputs.extend([Output::Event(record)]);
-        }
-    }
-    if let Some((last_seq, _)) = ended.filter(|&(last_seq, _)| last_seq > it.cursor) {
-        outputs.extend([missing(it.cursor + 1, last_seq)]);
-        it.cursor = last_seq;
     }
 }
 

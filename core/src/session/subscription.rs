@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Record;
 use super::pacing::Pacing;
 use crate::event::EventType;
+use crate::fidelity::{Fidelity, Manner};
 use crate::filter::Filter;
 use crate::id::{Position, Seq};
 use crate::pace::Pace;
@@ -18,6 +19,7 @@ pub(super) struct Wish {
     pub(super) filter: Filter,
     pub(super) pace: Option<Pace>,
     pub(super) window: Option<Window>,
+    pub(super) manner: Manner,
 }
 
 /// The events that were sent and not acknowledged, where the client wants to acknowledge them.
@@ -48,6 +50,19 @@ pub(super) struct Subscription<R> {
     pub(super) found: bool,
     pub(super) after: Position,
     pub(super) filter: Filter,
+    pub(super) manner: Manner,
+    /// It is slower than the run, and told less until it has caught up.
+    pub(super) degraded: bool,
+    /// The socket took a page for so long that the run went far ahead.
+    pub(super) slow: bool,
+    /// Up to here there was something when it began: what comes after that is news.
+    pub(super) news: Seq,
+    /// Events of the last page may be joined by more until then.
+    pub(super) gathers: Option<Time>,
+    /// They have gathered for long enough.
+    pub(super) ripe: bool,
+    /// The most events of the page that was asked for last.
+    pub(super) asked: usize,
     /// Until it has seen all there is.
     pub(super) pacing: Option<Pacing<R>>,
     /// The log is open and watched.
@@ -80,6 +95,13 @@ impl<R: Record> Subscription<R> {
             found: false,
             after: wish.after,
             filter: wish.filter,
+            manner: wish.manner,
+            degraded: false,
+            slow: false,
+            news: 0,
+            gathers: None,
+            ripe: false,
+            asked: 0,
             pacing: wish.pace.map(Pacing::new),
             unacknowledged: wish.window.map(Unacknowledged::new),
             opened: false,
@@ -102,7 +124,16 @@ impl<R: Record> Subscription<R> {
             && !self.leaving
             && !self.holds()
             && self.room() > 0
-            && (self.look || self.cursor < self.tail)
+            && (self.look || (self.cursor < self.tail && self.gathers.is_none()))
+    }
+
+    /// How much it is told now.
+    pub(super) fn fidelity(&self) -> Fidelity {
+        if self.degraded {
+            Fidelity::Steps
+        } else {
+            self.manner.fidelity
+        }
     }
 
     /// How many events the client wants to be sent at most.
@@ -131,6 +162,11 @@ impl<R: Record> Subscription<R> {
     /// Whether a part of a page waits for its time.
     pub(super) fn holds(&self) -> bool {
         self.pacing.as_ref().and_then(Pacing::due).is_some()
+    }
+
+    /// When the clock has something to say to it.
+    pub(super) fn wakes(&self) -> Option<Time> {
+        self.due().into_iter().chain(self.gathers).min()
     }
 
     /// When its pace has something to send, where the socket is free to take it.

@@ -3,18 +3,18 @@
 use super::subscription::Wish;
 use super::{Output, Record, Session};
 use crate::control::ControlFrame;
+use crate::fidelity::Manner;
 use crate::filter::Filter;
 use crate::id::{ExecutionId, Position};
 use crate::pattern::{Mark, Pattern, Since};
 use crate::time::Time;
-use crate::wire::frame::Window;
 
 /// Where one watch stands in the order of runs.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     pattern: Pattern,
-    filter: Filter,
-    window: Option<Window>,
+    /// What of each run.
+    wish: Wish,
     /// All up to here have been looked at; none before the first answer to one that begins now.
     after: Option<Mark>,
     /// Of those that were there at the beginning only the ones that have not ended count.
@@ -30,16 +30,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(
-        pattern: Pattern,
-        since: Since,
-        filter: Filter,
-        window: Option<Window>,
-    ) -> Self {
+    pub(super) fn new(pattern: Pattern, since: Since, wish: Wish) -> Self {
         Self {
             pattern,
-            filter,
-            window,
+            wish,
             after: match since {
                 Since::Now => None,
                 Since::UnderWay => Some(Mark::default()),
@@ -61,19 +55,20 @@ impl<R: Record> Session<R> {
         now: Time,
         executions: Vec<(ExecutionId, Position)>,
         watch: Option<(Pattern, Since)>,
-        filter: &Filter,
+        (filter, manner): (&Filter, Manner),
     ) {
+        let wish = |after| Wish {
+            after,
+            filter: filter.clone(),
+            pace: None,
+            window: None,
+            manner,
+        };
         for (execution_id, after) in executions {
-            let wish = Wish {
-                after,
-                filter: filter.clone(),
-                pace: None,
-                window: None,
-            };
-            self.subscribe(now, execution_id, wish);
+            self.subscribe(now, execution_id, wish(after));
         }
         if let Some((pattern, since)) = watch {
-            let watch = Watch::new(pattern, since, filter.clone(), None);
+            let watch = Watch::new(pattern, since, wish(Position::Earliest));
             self.watches.insert(String::new(), watch);
             self.look_for_more();
         }
@@ -173,12 +168,7 @@ impl<R: Record> Session<R> {
         watch.after = Some(mark);
         watch.under_way &= more;
         watch.look |= more;
-        let wish = Wish {
-            after: Position::Earliest,
-            filter: watch.filter.clone(),
-            pace: None,
-            window: watch.window,
-        };
+        let wish = watch.wish.clone();
         if first {
             let watching = ControlFrame::Watching {
                 watch: name.to_owned(),

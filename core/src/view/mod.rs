@@ -137,8 +137,9 @@ impl RunView {
         if event.seq <= self.last_seq || self.execution_id.as_ref().is_some_and(foreign) {
             return;
         }
-        if event.seq - self.last_seq > 1 {
-            self.hole = event.seq - 1;
+        let first = event.first_seq();
+        if first > self.last_seq.saturating_add(1) {
+            self.hole = first - 1;
         }
         if self.execution_id.is_none() {
             self.execution_id = Some(event.execution_id.clone());

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::control::ControlFrame;
 use crate::event::{Fields, StreamEvent};
+use crate::fidelity::{Fidelity, WhenSlow};
 use crate::filter::Filter;
 use crate::id::{ExecutionId, Position, Seq};
 use crate::pattern::{Pattern, Since};
@@ -100,6 +101,13 @@ pub enum ClientFrame {
         /// What of it.
         #[serde(default, skip_serializing_if = "Filter::is_empty")]
         filter: Filter,
+        /// How much of that.
+        #[serde(default, skip_serializing_if = "is_default")]
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        fidelity: Fidelity,
+        /// What where the client is slower than that.
+        #[serde(default, skip_serializing_if = "is_default")]
+        when_slow: WhenSlow,
         /// No more than so many events that were not acknowledged; as many as the socket takes where there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         window: Option<Window>,
@@ -130,6 +138,13 @@ pub enum ClientFrame {
         #[serde(default, skip_serializing_if = "Filter::is_empty")]
         filter: Filter,
         /// As for a subscription, for each of them.
+        #[serde(default, skip_serializing_if = "is_default")]
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        fidelity: Fidelity,
+        /// As for a subscription, for each of them.
+        #[serde(default, skip_serializing_if = "is_default")]
+        when_slow: WhenSlow,
+        /// As for a subscription, for each of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         window: Option<Window>,
     },
@@ -140,4 +155,8 @@ pub enum ClientFrame {
     },
     /// Are you there? The server answers with a pong.
     Ping {},
+}
+
+fn is_default<T: Default + PartialEq>(it: &T) -> bool {
+    *it == T::default()
 }

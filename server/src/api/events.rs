@@ -59,7 +59,7 @@ pub(crate) async fn page(
 ) -> Result<Response, Problem> {
     let id: ExecutionId = id.parse()?;
     let batch = parameters.format == Format::Cloudevents || accepts_batch(&headers);
-    let selection = selection.unpaced()?;
+    let selection = selection.of_a_page()?;
     let wait = parameters
         .wait_ms
         .map(|wait| Duration::from_millis(wait.min(LONGEST_WAIT_MS)));

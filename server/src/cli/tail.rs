@@ -114,7 +114,8 @@ fn show(screen: &mut Screen, follower: &Follower, notice: Notice) -> std::io::Re
         Notice::Event(event) => screen.event(&event, None),
         Notice::Gap { from, to, reason } => screen.gap(from, to, reason),
         Notice::Reset { epoch } => screen.reset(epoch),
-        Notice::State(State::Ended { .. }) => Ok(()),
+        // neither is asked for
+        Notice::Snapshot(_) | Notice::Fidelity(_) | Notice::State(State::Ended { .. }) => Ok(()),
         Notice::State(state) => {
             let mut words = words::state(state, follower.clock().now());
             if let (State::Waiting { .. }, Some(trouble)) = (state, follower.trouble()) {

@@ -181,6 +181,8 @@ impl Follower {
                     self.notices.push_back(Notice::Gap { from, to, reason });
                 }
                 Output::Reset { epoch } => self.notices.push_back(Notice::Reset { epoch }),
+                Output::Snapshot(view) => self.notices.push_back(Notice::Snapshot(view)),
+                Output::Fidelity(it) => self.notices.push_back(Notice::Fidelity(it)),
                 Output::State(state) => self.notices.push_back(Notice::State(state)),
                 Output::Timeout(due) => {
                     self.due = due;

@@ -333,6 +333,6 @@ const ONE_SSE_NEVER: [&str; 3] = ["watching", "matched", "pong"];
 
 const ABOUT: &str = "Every event of a run, over WebSocket or as server-sent events, from the beginning or from a cursor. The end of a stream is said in band, and so is everything that will not come. Long poll and everything else is in `openapi.json`.";
 
-const SOCKET: &str = "One JSON text message an event or control frame; with `batch=true`, events that are sent together are one message, each on a line of its own. From where, what and how fast stands in the address: `after`, `type`, `step` and `pace`. The close code says whether to come back.";
+const SOCKET: &str = "One JSON text message an event or control frame; with `batch=true`, events that are sent together are one message, each on a line of its own. From where, what, how much of it and how fast stands in the address: `after`, `type`, `step`, `fidelity`, `when_slow` and `pace`. The close code says whether to come back.";
 
 const SSE: &str = "`data:` is the frame. An event has its type in `event:` and its cursor in `id:`; a control frame has `event: control` and no id, so that it never moves the cursor.";

@@ -99,7 +99,7 @@ impl Dialect {
 
     /// Writes events that follow each other, as they are before they are compressed.
     pub(super) fn events(self, records: &[Record], out: &mut BytesMut) {
-        if matches!(self, Self::WebSocket { batched: true, .. }) {
+        if matches!(self, Self::WebSocket { batched: true, .. }) && !records.is_empty() {
             let records: Vec<&Record> = records.iter().collect();
             return lines(&records, out);
         }
@@ -108,8 +108,12 @@ impl Dialect {
         }
     }
 
-    /// Writes what says that the connection lives, as it is before it is compressed.
-    pub(super) fn ping(self, out: &mut BytesMut) {
+    /// Writes what says that the connection lives, and where its reader stands where that is to be told, as it is before
+    /// it is compressed.
+    pub(super) fn beat(self, place: Option<&ControlFrame>, out: &mut BytesMut) {
+        if let Some(place) = place {
+            self.control(place, out);
+        }
         self.control(&ControlFrame::Ping {}, out);
     }
 

@@ -5,6 +5,7 @@
 //! and sits down again when it has caught up.
 
 mod chorus;
+mod voice;
 
 use std::collections::HashMap;
 use std::io;
@@ -13,13 +14,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use stepcast_core::fidelity::Fidelity;
 use stepcast_core::id::{ExecutionId, Seq};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use self::chorus::{Alone, Chorus, Next, Part};
-use super::dialect::Dialect;
+use self::chorus::{Alone, Chorus, Next, Part, Reach};
+use self::voice::{Gathering, Voice};
 use super::lock;
 use super::seat::{Leave, Seat};
 use crate::log::{Record, Stream, Tail};
@@ -55,6 +57,8 @@ struct Seats {
     taken: Vec<Taken>,
     /// The encoders of those that are compressed.
     choruses: Vec<Chorus>,
+    /// What is not written yet, as more may be merged with it.
+    gathering: Vec<Gathering>,
     /// Whether anyone ever was.
     compressed: bool,
     /// Nobody is served here any more.
@@ -64,7 +68,11 @@ struct Seats {
 #[derive(Debug)]
 struct Taken {
     seat: Arc<Seat>,
+    /// How its reader is told.
+    voice: Voice,
     cursor: Seq,
+    /// The last event that its reader knows it is past.
+    told: Seq,
     /// Nothing was written since the last beat.
     quiet: bool,
     /// Where it stands with its chorus, where it is compressed.
@@ -105,13 +113,18 @@ impl Fans {
         }
     }
 
-    /// Seats a connection that has been sent everything up to `cursor`. From here on only the fan writes to it.
+    /// Seats a connection that has been sent everything of this fidelity up to `cursor`. From here on only the fan
+    /// writes to it.
     pub(super) async fn sit_down(
         &self,
         stream: &Arc<Stream>,
-        cursor: Seq,
+        (cursor, fidelity): (Seq, Fidelity),
         seat: &Arc<Seat>,
     ) -> Arc<Fan> {
+        let voice = Voice {
+            dialect: seat.dialect,
+            fidelity,
+        };
         loop {
             let fan = self.fan(stream);
             let mut seats = fan.seats.lock().await;
@@ -124,7 +137,9 @@ impl Fans {
             seats.compressed |= seat.dialect.coding().is_some();
             seats.taken.push(Taken {
                 seat: seat.clone(),
+                voice,
                 cursor,
+                told: cursor,
                 quiet: true,
                 part: Part::default(),
             });
@@ -164,8 +179,15 @@ impl Fans {
         // waited for once: all fans share the list of those that wait for it
         let stopping = self.0.stopping.cancelled();
         tokio::pin!(stopping);
+        let mut due = None;
         loop {
             let mut round = Duration::ZERO;
+            let gathered = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
             let mut seats = tokio::select! {
                 biased;
                 () = &mut stopping => {
@@ -180,9 +202,10 @@ impl Fans {
                     seats
                 }
                 () = fan.behind.notified() => fan.flush(fan.stream.tail(), &self.0.delivery).await,
+                () = gathered => fan.flush(fan.stream.tail(), &self.0.delivery).await,
                 _beat = beats.tick() => {
                     let mut seats = fan.seats.lock().await;
-                    seats.beat(self.0.silence, &self.0.delivery);
+                    seats.beat(&fan.stream, self.0.silence, &self.0.delivery);
                     seats
                 }
             };
@@ -190,6 +213,7 @@ impl Fans {
                 seats.closed = true;
                 break;
             }
+            due = seats.gathering.iter().map(Gathering::due).min();
             drop(seats);
             // While a long round goes on, what answers it comes in parts. Each part would be a round of its own, for
             // ever: a little later they go out in one.
@@ -236,6 +260,7 @@ impl Fan {
     async fn flush(&self, tail: Tail, delivery: &Delivery) -> tokio::sync::MutexGuard<'_, Seats> {
         let mut seats = self.seats.lock().await;
         let all = &mut *seats;
+        all.gather(&self.stream, tail);
         if all.compressed {
             all.compose(&self.stream, tail);
         }
@@ -251,8 +276,12 @@ impl Fan {
                 }
                 continue;
             }
-            let dialect = taken.seat.dialect;
-            if dialect.coding().is_some() {
+            let voice = taken.voice;
+            if Gathering::has(&all.gathering, voice) {
+                at += 1;
+                continue;
+            }
+            if voice.dialect.coding().is_some() {
                 written += 1;
                 all.sing(at, &self.stream, &mut blocks);
                 if written.is_multiple_of(WRITES_BETWEEN_YIELDS) {
@@ -260,16 +289,22 @@ impl Fan {
                 }
                 continue;
             }
-            let Some(block) = blocks.after(&self.stream, taken.cursor, dialect) else {
+            let Some(block) = blocks.after(&self.stream, taken.cursor, voice) else {
                 // what it needs has left the ring: its own task reads the store
                 all.give_up(at, Bytes::new(), None);
                 continue;
             };
+            if block.bytes.is_empty() {
+                // all of it is left out
+                taken.cursor = block.to;
+                continue;
+            }
             written += 1;
             let socket = taken.seat.socket();
             match socket.try_write(&block.bytes) {
                 Ok(sent) => {
                     taken.cursor = block.to;
+                    taken.told = block.told;
                     taken.quiet = false;
                     if sent < block.bytes.len() || !socket.is_flushed() {
                         let unsent = block.bytes.slice(sent..);
@@ -324,23 +359,36 @@ impl Seats {
         }
     }
 
+    /// Finds out for whom what is new is still to wait for more.
+    fn gather(&mut self, stream: &Stream, tail: Tail) {
+        let behind = self.taken.iter().filter(|it| it.cursor < tail.last_seq);
+        let seats = behind.map(|it| (it.voice.fidelity, it.cursor));
+        Gathering::go_on(&mut self.gathering, stream, tail, seats);
+    }
+
     /// Lets every chorus write up to the tail. One that cannot is left by all of its seats.
     fn compose(&mut self, stream: &Stream, tail: Tail) {
         for taken in &self.taken {
-            let dialect = taken.seat.dialect;
-            if let Some(coding) = dialect.coding()
-                && !self.choruses.iter().any(|chorus| chorus.dialect == dialect)
-                && let Ok(chorus) = Chorus::new(dialect, coding)
+            let voice = taken.voice;
+            if let Some(coding) = voice.dialect.coding()
+                && !self.choruses.iter().any(|chorus| chorus.voice == voice)
+                && let Ok(chorus) = Chorus::new(voice, coding)
             {
                 self.choruses.push(chorus);
             }
         }
         let Self {
-            taken, choruses, ..
+            taken,
+            choruses,
+            gathering,
+            ..
         } = self;
         choruses.retain_mut(|chorus| {
-            let dialect = chorus.dialect;
-            let of = taken.iter().filter(|it| it.seat.dialect == dialect);
+            let voice = chorus.voice;
+            if Gathering::has(gathering, voice) {
+                return true;
+            }
+            let of = taken.iter().filter(|it| it.voice == voice);
             let mut seats = of.map(|it| (it.part, it.cursor)).peekable();
             seats.peek().is_some() && chorus.compose(stream, tail.last_seq, seats).is_ok()
         });
@@ -352,7 +400,7 @@ impl Seats {
             return;
         };
         let mut choruses = self.choruses.iter();
-        let chorus = choruses.find(|chorus| chorus.dialect == taken.seat.dialect);
+        let chorus = choruses.find(|chorus| chorus.voice == taken.voice);
         let next = chorus.and_then(|chorus| {
             let next = chorus.next(taken.part, taken.cursor);
             next.or_else(|| blocks.alone(stream, taken.cursor, taken.part, chorus))
@@ -360,15 +408,20 @@ impl Seats {
         let Some(Next {
             bytes,
             batch,
-            to,
+            reach,
             part,
         }) = next
         else {
             return self.give_up(at, Bytes::new(), None);
         };
+        if bytes.is_empty() {
+            taken.cursor = reach.to;
+            return;
+        }
         match taken.seat.socket().try_write(&bytes) {
             Ok(sent) => {
-                taken.cursor = to;
+                taken.cursor = reach.to;
+                taken.told = reach.told.unwrap_or(taken.told);
                 taken.part = part;
                 taken.quiet = false;
                 if sent < bytes.len() || !taken.seat.socket().is_flushed() {
@@ -384,8 +437,8 @@ impl Seats {
     }
 
     /// Says something to everyone who has heard nothing since the last beat, and gives up who does not answer.
-    fn beat(&mut self, silence: Option<Duration>, delivery: &Delivery) {
-        let mut pings: Vec<(Dialect, Alone)> = Vec::new();
+    fn beat(&mut self, stream: &Stream, silence: Option<Duration>, delivery: &Delivery) {
+        let mut pings: Vec<(Voice, Option<Seq>, Alone)> = Vec::new();
         let mut at = 0;
         while let Some(taken) = self.taken.get_mut(at) {
             at += 1;
@@ -398,18 +451,23 @@ impl Seats {
                 continue;
             }
             taken.seat.ask();
-            let dialect = taken.seat.dialect;
-            let known = pings.iter().position(|(of, _)| *of == dialect);
+            // where its reader stands is told where that is not the event that it saw last
+            let seq = (taken.cursor > taken.told).then_some(taken.cursor);
+            let key = (taken.voice, seq);
+            let known = pings.iter().position(|(voice, at, _)| (*voice, *at) == key);
             let place = known.unwrap_or_else(|| {
                 let mut plain = BytesMut::new();
-                dialect.ping(&mut plain);
-                let ping = Alone::new(dialect, &plain, 0, Batch::default());
-                pings.extend(ping.map(|ping| (dialect, ping)));
+                let place = seq.map(|seq| voice::place(stream, seq));
+                taken.voice.dialect.beat(place.as_ref(), &mut plain);
+                let ping = Alone::new(taken.voice, &plain, Reach::default(), Batch::default());
+                pings.extend(ping.map(|ping| (taken.voice, seq, ping)));
                 pings.len().saturating_sub(1)
             });
-            let Some((_, ping)) = pings.get(place).filter(|(of, _)| *of == dialect) else {
+            let ping = pings.get(place);
+            let Some((.., ping)) = ping.filter(|(voice, at, _)| (*voice, *at) == key) else {
                 continue;
             };
+            taken.told = taken.cursor;
             let (ping, part) = ping.for_seat(taken.part);
             taken.part = part;
             let sent = match taken.seat.socket().try_write(ping) {
@@ -433,13 +491,15 @@ struct Blocks<'a> {
     delivery: &'a Delivery,
     blocks: Vec<Block>,
     /// For seats that are compressed and have not joined yet.
-    alone: Vec<(Dialect, Seq, Alone)>,
+    alone: Vec<(Voice, Seq, Alone)>,
 }
 
 struct Block {
     after: Seq,
-    dialect: Dialect,
+    voice: Voice,
     to: Seq,
+    /// The last event that is seen in it.
+    told: Seq,
     bytes: Bytes,
     /// Where deliveries are measured.
     batch: Option<Batch>,
@@ -472,14 +532,13 @@ impl<'a> Blocks<'a> {
         if part.has_joined() {
             return None;
         }
-        let same = |(dialect, from, _): &(Dialect, Seq, Alone)| {
-            (*dialect, *from) == (chorus.dialect, after)
-        };
+        let same =
+            |(voice, from, _): &(Voice, Seq, Alone)| (*voice, *from) == (chorus.voice, after);
         let place = match self.alone.iter().position(same) {
             Some(place) => place,
             None => {
                 let alone = chorus.alone(stream, after).ok()??;
-                self.alone.push((chorus.dialect, after, alone));
+                self.alone.push((chorus.voice, after, alone));
                 self.alone.len() - 1
             }
         };
@@ -497,7 +556,7 @@ impl<'a> Blocks<'a> {
                     continue;
                 };
                 let lane = Lane {
-                    transport: block.dialect.transport(),
+                    transport: block.voice.dialect.transport(),
                     shared: false,
                     wire,
                 };
@@ -508,16 +567,18 @@ impl<'a> Blocks<'a> {
     }
 
     /// The events after `after`; `None` where the ring does not hold the next one.
-    fn after(&mut self, stream: &Stream, after: Seq, dialect: Dialect) -> Option<&mut Block> {
-        let same = |block: &Block| block.after == after && block.dialect == dialect;
+    fn after(&mut self, stream: &Stream, after: Seq, voice: Voice) -> Option<&mut Block> {
+        let same = |block: &Block| block.after == after && block.voice == voice;
         let known = self.blocks.iter().rposition(same);
         let place = match known {
             Some(place) => place,
             None => {
                 let records = stream.read_ring(after, BLOCK_EVENTS, BLOCK_BYTES)?;
                 let to = records.last()?.seq();
+                let records = voice.fidelity.seen(records);
                 let mut bytes =
                     BytesMut::with_capacity(records.iter().map(Record::size).sum::<usize>());
+                let dialect = voice.dialect;
                 dialect.framed(&mut bytes, |out| dialect.events(&records, out));
                 if self.blocks.len() >= BLOCKS {
                     self.count();
@@ -526,8 +587,9 @@ impl<'a> Blocks<'a> {
                 let measures = self.delivery.measures();
                 self.blocks.push(Block {
                     after,
-                    dialect,
+                    voice,
                     to,
+                    told: records.last().map_or(after, Record::seq),
                     batch: measures.then(|| Batch::of(&records, bytes.len())),
                     bytes: bytes.freeze(),
                     clear: 0,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use stepcast_core::fidelity::{Fidelity, Manner};
 use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::close::CloseCode;
 
@@ -115,17 +116,20 @@ impl Live {
             let stopping = self.executions.stopping().is_cancelled();
             let may_sit = !stopping && self.incoming.is_idle() && self.pen.can_rest();
             match feed.rest().filter(|_| may_sit) {
-                Some((stream, cursor)) => {
+                Some((stream, (cursor, manner))) => {
                     let execution_id = stream.id().clone();
                     let holder = feed.holder();
                     drop(feed);
-                    let Some(cursor) = self.sit(stream, cursor, &holder.1).await? else {
+                    let Some(cursor) = self
+                        .sit(stream, (cursor, manner.fidelity), &holder.1)
+                        .await?
+                    else {
                         return Ok(());
                     };
                     if self.seat.is_silent(self.silence) {
                         return self.let_go().await;
                     }
-                    feed = Box::new(self.resumed(execution_id, cursor, holder)?);
+                    feed = Box::new(self.resumed(execution_id, (cursor, manner), holder)?);
                 }
                 None => tokio::select! {
                     () = feed.wait() => {}
@@ -140,14 +144,16 @@ impl Live {
     async fn sit(
         &mut self,
         stream: Arc<Stream>,
-        cursor: Cursor,
+        (cursor, fidelity): (Cursor, Fidelity),
         lease: &Lease,
     ) -> io::Result<Option<Cursor>> {
         let delivery = self.connection.delivery().clone();
         let _seated = delivery.seated();
         self.pen.rest();
         let fans = self.executions.fans().clone();
-        let fan = fans.sit_down(&stream, cursor.seq, &self.seat).await;
+        let fan = fans
+            .sit_down(&stream, (cursor.seq, fidelity), &self.seat)
+            .await;
         drop(stream);
         let leave = loop {
             tokio::select! {
@@ -189,10 +195,10 @@ impl Live {
     fn resumed(
         &self,
         execution_id: ExecutionId,
-        cursor: Cursor,
+        place: (Cursor, Manner),
         holder: (Identity, Lease),
     ) -> io::Result<Feed> {
-        Feed::resumed(self.executions.clone(), execution_id, cursor, holder)
+        Feed::resumed(self.executions.clone(), execution_id, place, holder)
             .map_err(io::Error::other)
     }
 

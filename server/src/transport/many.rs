@@ -5,6 +5,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
+use stepcast_core::fidelity::Manner;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{ExecutionId, Position};
 use stepcast_core::pattern::{Pattern, Since};
@@ -12,7 +13,7 @@ use stepcast_core::pattern::{Pattern, Since};
 use super::dialect::Dialect;
 use super::feed::{Choice, Feed};
 use super::live::Live;
-use super::parameters::{bad, cursor, filter, last_event_id};
+use super::parameters::{bad, cursor, filter, last_event_id, manner};
 use super::places::Places;
 use super::sse::{self, Parameters};
 use super::websocket;
@@ -65,6 +66,7 @@ pub(crate) struct Asked {
     executions: Vec<ExecutionId>,
     watch: Option<(Pattern, Since)>,
     filter: Filter,
+    manner: Manner,
     places: Places,
 }
 
@@ -109,6 +111,7 @@ impl FromRequestParts<Executions> for Asked {
             executions,
             watch: watches.then_some((pattern, since)),
             filter: filter(query)?,
+            manner: manner(query)?,
             places,
         })
     }
@@ -129,6 +132,7 @@ impl Asked {
             executions: named,
             watch,
             filter,
+            manner,
             mut places,
         } = self;
         let watch =
@@ -184,6 +188,7 @@ impl Asked {
             executions: followed,
             watch,
             filter,
+            manner,
             places,
             gone,
         }))

@@ -1,4 +1,4 @@
-//! What every transport takes from a request: the cursor, the filter and the pace.
+//! What every transport takes from a request: the cursor, the filter, the pace and the fidelity.
 
 use std::fmt;
 
@@ -6,13 +6,14 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use stepcast_core::event::EventType;
+use stepcast_core::fidelity::{Fidelity, Manner};
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Epoch, Position, Seq, StepId};
 use stepcast_core::pace::Pace;
 
 use crate::error::Problem;
 
-/// From where, what, and how fast.
+/// From where, what, how fast, and how much of it.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// From where: the header `Last-Event-ID`, else `?last_event_id=`, else `?after=`.
@@ -21,35 +22,46 @@ pub struct Selection {
     pub filter: Filter,
     /// How fast: `?pace=`; at full speed where it is not given.
     pub pace: Option<Pace>,
+    /// How much: `?fidelity=`, and `?when_slow=`.
+    pub manner: Manner,
 }
 
 impl Selection {
     /// What a request asks for by its header `Last-Event-ID` and its query.
     ///
     /// # Errors
-    /// 400 for a cursor, a pace, a level or a condition that is none.
+    /// 400 for a cursor, a pace, a fidelity, a level or a condition that is none, and for a pace with a fidelity that has
+    /// a time of its own.
     pub fn parse(last_event_id: Option<&str>, query: &str) -> Result<Self, Problem> {
         let pace = last(query, "pace");
         let pace = pace.map(|text| text.parse().map_err(bad)).transpose()?;
+        let manner = manner(query)?;
+        let timed = manner.fidelity.interval().is_some() || manner.fidelity == Fidelity::Snapshot;
+        if pace.is_some() && timed {
+            return Err(bad("a pace goes with the fidelities `full` and `steps`"));
+        }
         Ok(Self {
             after: cursor(last_event_id, query).parse().map_err(bad)?,
             filter: filter(query)?,
             pace,
+            manner,
         })
     }
 
-    /// Without a pace.
+    /// Without a pace, and of full fidelity.
     ///
     /// # Errors
-    /// 400 where there is one.
-    pub(crate) fn unpaced(self) -> Result<Self, Problem> {
-        if self.pace.is_none() {
-            return Ok(self);
-        }
-        Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "A page has no pace: leave `pace` out, or follow /stream/pipeline/{id} or /ws/pipeline/{id}.",
-        ))
+    /// 400 where it is not.
+    pub(crate) fn of_a_page(self) -> Result<Self, Problem> {
+        let name = match (self.pace, self.manner.is_plain()) {
+            (None, true) => return Ok(self),
+            (Some(_), _) => "pace",
+            (None, false) => "fidelity",
+        };
+        let detail = format!(
+            "A page has no {name}: leave it out, or follow /stream/pipeline/{{id}} or /ws/pipeline/{{id}}."
+        );
+        Err(Problem::new(StatusCode::BAD_REQUEST, detail))
     }
 }
 
@@ -100,6 +112,19 @@ pub(super) fn filter(query: &str) -> Result<Filter, Problem> {
         }
     }
     Ok(filter)
+}
+
+/// How much a reader wants to be told.
+///
+/// # Errors
+/// 400 for a fidelity that is none, and for another word on what is to become of slow readers.
+pub(super) fn manner(query: &str) -> Result<Manner, Problem> {
+    let fidelity = last(query, "fidelity").map(|text| text.parse().map_err(bad));
+    let when_slow = last(query, "when_slow").map(|text| text.parse().map_err(bad));
+    Ok(Manner {
+        fidelity: fidelity.transpose()?.unwrap_or_default(),
+        when_slow: when_slow.transpose()?.unwrap_or_default(),
+    })
 }
 
 pub(super) fn bad(error: impl fmt::Display) -> Problem {

@@ -66,6 +66,16 @@ impl Places {
             ControlFrame::Place {
                 execution_id,
                 cursor,
+            }
+            | ControlFrame::Snapshot {
+                execution_id,
+                cursor,
+                ..
+            }
+            | ControlFrame::Fidelity {
+                execution_id,
+                cursor,
+                ..
             } => {
                 if let Some((key, _)) = self.followed.get(execution_id) {
                     self.at.insert(*key, *cursor);

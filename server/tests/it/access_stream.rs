@@ -104,7 +104,7 @@ async fn renewed(transport: Transport) {
                 }
                 context.emit(complete()).await.unwrap();
             }
-            Some(Notice::State(_)) => {}
+            Some(Notice::State(_) | Notice::Snapshot(_) | Notice::Fidelity(_)) => {}
             Some(Notice::Gap { from, to, .. }) => panic!("gap from {from} to {to}"),
             Some(Notice::Reset { .. }) => panic!("reset"),
             None => break,

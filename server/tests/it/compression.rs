@@ -65,6 +65,14 @@ impl Decoder {
     }
 }
 
+/// A whole body.
+pub(crate) fn decoded(coding: &str, body: &[u8]) -> Vec<u8> {
+    let mut decoder = Decoder::new(coding);
+    let plain = decoder.push(body);
+    decoder.finish();
+    plain
+}
+
 /// One who follows a run.
 struct Viewer {
     body: BoxStream<'static, reqwest::Result<Bytes>>,

@@ -78,7 +78,10 @@ async fn follow(mut follower: Follower, seen: Arc<AtomicU64>, at_least: u64) {
             }
             Notice::State(State::Waiting { .. }) => lost += 1,
             Notice::State(_) => {}
-            Notice::Gap { .. } | Notice::Reset { .. } => panic!("{notice:?}"),
+            Notice::Gap { .. }
+            | Notice::Reset { .. }
+            | Notice::Snapshot(_)
+            | Notice::Fidelity(_) => panic!("{notice:?}"),
         }
     }
     let reason = EndReason::Complete;

@@ -71,6 +71,7 @@ impl Told {
                     }
                     Notice::Gap { from, to, reason } => self.view.gap(from, to, reason),
                     Notice::Reset { .. } => self.view.reset(),
+                    Notice::Snapshot(_) | Notice::Fidelity(_) => panic!("not asked for"),
                     Notice::State(state) => self.states.push(state),
                 }
             }

@@ -46,6 +46,7 @@ mod edge_policy;
 mod edge_proxy;
 mod exposition;
 mod fan;
+mod fidelity;
 mod filter;
 mod follow;
 mod full;

@@ -114,7 +114,10 @@ async fn rules_2_4_and_6_a_killed_server_comes_back_with_all_that_was_seen() {
                 Notice::Event(event) => seen.push(*event),
                 Notice::State(State::Waiting { .. }) => waited = true,
                 Notice::State(_) => {}
-                Notice::Gap { .. } | Notice::Reset { .. } => panic!("{notice:?}"),
+                Notice::Gap { .. }
+                | Notice::Reset { .. }
+                | Notice::Snapshot(_)
+                | Notice::Fidelity(_) => panic!("{notice:?}"),
             }
         }
         assert_eq!(

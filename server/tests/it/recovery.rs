@@ -92,7 +92,10 @@ async fn rest(follower: &mut Follower, seen: &mut Vec<StreamEvent>) {
         match notice {
             Notice::Event(event) => seen.push(*event),
             Notice::State(_) => {}
-            Notice::Gap { .. } | Notice::Reset { .. } => panic!("{notice:?}"),
+            Notice::Gap { .. }
+            | Notice::Reset { .. }
+            | Notice::Snapshot(_)
+            | Notice::Fidelity(_) => panic!("{notice:?}"),
         }
     }
 }
@@ -129,7 +132,10 @@ async fn rules_2_and_6_a_run_killed_again_and_again_goes_on_in_one_log_to_its_en
             match soon(follower.next()).await.unwrap() {
                 Notice::Event(event) => seen.push(*event),
                 Notice::State(_) => {}
-                Notice::Gap { .. } | Notice::Reset { .. } => panic!("another log"),
+                Notice::Gap { .. }
+                | Notice::Reset { .. }
+                | Notice::Snapshot(_)
+                | Notice::Fidelity(_) => panic!("another log"),
             }
         }
         let executed_now = executed(&book);

@@ -189,7 +189,10 @@ async fn a_client_that_is_cut_comes_back_with_its_pace() {
                     }
                     Notice::State(State::Live { .. }) => panic!("live before the tail"),
                     Notice::State(_) => {}
-                    notice @ (Notice::Gap { .. } | Notice::Reset { .. }) => panic!("{notice:?}"),
+                    notice @ (Notice::Gap { .. }
+                    | Notice::Reset { .. }
+                    | Notice::Snapshot(_)
+                    | Notice::Fidelity(_)) => panic!("{notice:?}"),
                 }
             }
             assert_eq!(relay.cut(), 1);

@@ -22,6 +22,14 @@ export interface StreamClientOptions {
   after?: string;
   /** Which transports to try, in order; all that the host has where it is left out. */
   transports?: Transport[];
+  /**
+   * How much of the run is told: `full` where it is left out, `coalesced` (`coalesced:MS`) for tokens that are merged,
+   * `steps` for no more than that steps begin and end, `snapshot` for the view so far and then every event. By long
+   * poll everything comes.
+   */
+  fidelity?: "full" | "coalesced" | `coalesced:${number}` | "steps" | "snapshot";
+  /** Whether a client that is slower than the run gets everything later, or `steps` until it has caught up. */
+  whenSlow?: "lag" | "degrade";
   /** Who you are, on a server with accounts. In a browser's WebSocket it travels as a subprotocol, else as a header. */
   token?: string;
   /** Closes the client when it is aborted. */
@@ -41,6 +49,10 @@ export interface StreamClientOptions {
   onGap?(gap: Gap): void;
   /** The log was recreated: forget what came before. */
   onReset?(reset: { epoch: number }): void;
+  /** What came before the next event comes to; with `fidelity: "snapshot"`. `view` holds what came after it only. */
+  onSnapshot?(view: RunView): void;
+  /** The server tells less from here on than was asked for, or as much again; with `whenSlow: "degrade"`. */
+  onFidelity?(fidelity: string): void;
   /** The connection's state has changed. */
   onState?(state: ConnectionState): void;
 }

@@ -12,7 +12,7 @@ export { StreamError, StreamRefusedError, comesBack, foldEvents, parseFrame, rea
 export const init = loader(start, () => new URL("./headless.wasm", import.meta.url));
 
 const OVER = new Set(["ended", "refused", "stopped"]);
-const CALLBACKS = { gap: "onGap", reset: "onReset", state: "onState" };
+const CALLBACKS = { gap: "onGap", reset: "onReset", snapshot: "onSnapshot", fidelity: "onFidelity", state: "onState" };
 
 export class StreamClient {
   #options;
@@ -52,9 +52,10 @@ export class StreamClient {
     await init();
     if (this.#stopped) return;
     const { executionId, after = "earliest", transports = [], token, view = true } = this.#options;
+    const { fidelity = "full", whenSlow = "lag" } = this.#options;
     const url = this.#options.url ?? globalThis.location?.origin;
     if (!url) throw new StreamError("options", "`url` is needed where there is no page to take it from");
-    const options = { url: String(url), executionId, after, transports, token, view };
+    const options = { url: String(url), executionId, after, transports, fidelity, whenSlow, token, view };
     try {
       this.#follower = new Follower(options, (kind, value) => this.#take(kind, value));
     } catch (error) {

@@ -84,6 +84,18 @@ mark: Mark, } | { "control": "place",
 /** Which stream. */
 execution_id: ExecutionId,
 /** Where it comes back from. */
+cursor: string, } | { "control": "snapshot",
+/** Which stream. */
+execution_id: ExecutionId,
+/** Where it comes back from. */
+cursor: string,
+/** The view of the run, folded from them. */
+view: RunView, } | { "control": "fidelity",
+/** Which stream. */
+execution_id: ExecutionId,
+/** How much is told from here on. */
+fidelity: string,
+/** From where on. */
 cursor: string, } | { "control": "ping", } | { "control": "pong", } | { "control": "goaway",
 /** How long to wait, in milliseconds; drawn for each connection, so that not all come at once. */
 retry_ms: number, } | { "control": "error",

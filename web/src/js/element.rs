@@ -63,6 +63,8 @@ pub fn mount(
                 &to_js(&json!({"epoch": epoch})).unwrap_or_default(),
             );
         }
+        // the monitor asks for every event
+        Notice::Snapshot(_) | Notice::Fidelity(_) => {}
         Notice::State(state) => {
             let state = ConnectionState::from(*state);
             call("state", &to_js(&state).unwrap_or_default());

@@ -170,6 +170,8 @@ impl Inner {
                 self.fold(RunView::reset);
                 self.tell("reset", &json!({"epoch": epoch}));
             }
+            Notice::Snapshot(view) => self.tell("snapshot", &view),
+            Notice::Fidelity(fidelity) => self.tell("fidelity", &json!(fidelity)),
             // what a connection says that was given up is of no interest
             Notice::State(_) if self.paused.get().is_some() => {}
             Notice::State(state) => self.tell_state(&state.into()),

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use stepcast_core::client::Config;
+use stepcast_core::fidelity::{Fidelity, Manner, WhenSlow};
 use stepcast_core::id::{ExecutionId, Position};
 use wasm_bindgen::prelude::*;
 
@@ -23,6 +24,12 @@ pub struct Options {
     /// Which transports, in order; all that the host has where there is none.
     #[serde(default)]
     pub transports: Vec<TransportName>,
+    /// How much of the run is told.
+    #[serde(default)]
+    pub fidelity: Fidelity,
+    /// What where that is more than the host can take.
+    #[serde(default)]
+    pub when_slow: WhenSlow,
     /// What is shown to a server with accounts.
     #[serde(default)]
     pub token: Option<String>,
@@ -44,6 +51,10 @@ impl Options {
     pub fn config(&self) -> Config {
         let mut config = Config::new(self.execution_id.clone());
         config.after = self.after;
+        config.manner = Manner {
+            fidelity: self.fidelity,
+            when_slow: self.when_slow,
+        };
         config.seed = clock::seed();
         config.transports = match self.transports.as_slice() {
             [] => transport::available(),

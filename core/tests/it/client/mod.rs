@@ -149,6 +149,8 @@ impl Rig {
             | Output::Hangup(_)
             | Output::Send(..)
             | Output::State(_)
+            | Output::Snapshot(_)
+            | Output::Fidelity(_)
             | Output::Timeout(_) => None,
         });
         said.collect::<Vec<String>>().join(", ")

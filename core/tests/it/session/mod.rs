@@ -1,5 +1,6 @@
 //! The session, rule by rule; each test is named after the rule.
 
+mod detail;
 mod filtered;
 mod many;
 mod one;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stepcast_core::control::EndReason;
+use stepcast_core::event::StreamEvent;
+use stepcast_core::fidelity::Manner;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Position, Seq};
 use stepcast_core::pattern::Mark;
@@ -45,7 +48,29 @@ impl Record for Stored {
 
     fn json(&self) -> Cow<'_, str> {
         let Self(_, seq, event_type) = self;
-        format!(r#"{{"event_type":"{event_type}","seq":{seq},"data":{{}}}}"#).into()
+        let data = match *event_type {
+            "step_progress" => r#"{"kind":"token","text":"x"}"#,
+            _ => "{}",
+        };
+        format!(
+            r#"{{"event_type":"{event_type}","execution_id":"a","seq":{seq},"timestamp":"","data":{data}}}"#
+        )
+        .into()
+    }
+
+    /// Its type says what has become of it.
+    fn altered(&self, json: String) -> Option<Self> {
+        let event: StreamEvent = serde_json::from_str(&json).unwrap();
+        assert_eq!((event.seq, event.event_type.as_str()), (self.1, self.2));
+        let how = match event.extra.get("from_seq") {
+            Some(from) => {
+                let merged = event.data["text"].as_str().unwrap().len() as Seq;
+                assert_eq!(merged, self.1 + 1 - from.as_u64().unwrap());
+                format!(" from {from}")
+            }
+            None => format!(" abridged {}", event.extra["abridged"]),
+        };
+        Some(Self(self.0, self.1, how.leak()))
     }
 }
 
@@ -107,6 +132,7 @@ impl Rig {
             after: after.parse().unwrap(),
             filter,
             pace: Some(pace.parse().unwrap()),
+            manner: Manner::default(),
         });
         let said = rig.opened('a', 1, last_seq);
         assert_eq!(said.len(), 2, "{said:?}");
@@ -120,6 +146,7 @@ impl Rig {
             after,
             filter,
             pace: None,
+            manner: Manner::default(),
         })
     }
 
@@ -214,6 +241,7 @@ fn short(output: &Output<Stored>) -> String {
             after,
             max,
         } => format!("read {execution_id} {after} {max}"),
+        Output::View(id) => format!("view {id}"),
         Output::Drop(id) => format!("drop {id}"),
         Output::Find {
             watch,
@@ -226,7 +254,10 @@ fn short(output: &Output<Stored>) -> String {
             let what = if *under_way { " under way" } else { "" };
             format!("find {watch} {after}{what} {max}")
         }
-        Output::Event(Stored(run, seq, _)) => format!("{run}{seq}"),
+        Output::Event(Stored(run, seq, how)) => {
+            let how = if how.starts_with(' ') { how } else { "" };
+            format!("{run}{seq}{how}")
+        }
         Output::Close(code) => format!("close {code:?}"),
         Output::Timeout(_) => "timeout".to_owned(),
         Output::Control(frame) => {
@@ -243,6 +274,7 @@ fn short(output: &Output<Stored>) -> String {
                 "watch",
                 "mark",
                 "cursor",
+                "fidelity",
             ];
             let fields: String = fields.into_iter().filter_map(field).collect();
             (json["control"].as_str().unwrap().to_owned() + &fields).replace('"', "")

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use stepcast_core::control::EndReason;
 use stepcast_core::event::EventType;
+use stepcast_core::fidelity::Manner;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::Cursor;
 use stepcast_core::session::{Input, Session, SessionConfig};
@@ -36,19 +37,19 @@ fn a_session_that_has_said_all_is_a_cursor_and_nothing_else_is() {
     rig.page('a', 1..=2);
     assert_eq!(rig.session.rest(), None, "the socket has not taken it");
     rig.written();
-    assert_eq!(rig.session.rest(), Some((&id('a'), 2)));
+    assert_eq!(rig.session.rest(), Some((&id('a'), 2, Manner::default())));
     let config = SessionConfig {
         page: 3,
         single: true,
         ..SessionConfig::default()
     };
     let cursor = Cursor { epoch: 1, seq: 2 };
-    rig.session = Session::resumed(config, rig.now, id('a'), cursor);
+    rig.session = Session::resumed(config, rig.now, id('a'), cursor, (Manner::default(), 2));
     assert_eq!(rig.said(), ["read a 2 3"], "no second hello");
     assert_eq!(rig.session.rest(), None);
     assert_eq!(rig.page('a', 3..=3), ["a3"]);
     assert_eq!(rig.written(), [""; 0]);
-    assert_eq!(rig.session.rest(), Some((&id('a'), 3)));
+    assert_eq!(rig.session.rest(), Some((&id('a'), 3, Manner::default())));
     assert_eq!(rig.text(&json!({"action": "ping"})), ["pong"]);
     assert_eq!(rig.grown('a', 4), ["read a 3 3"]);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Runs that are picked up as they are made, and windows of what is on its way.
 
 use serde_json::{Value, json};
+use stepcast_core::fidelity::Manner;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::Position;
 use stepcast_core::session::Input;
@@ -144,6 +145,7 @@ fn a_finite_connection_closes_when_nothing_is_left_to_follow() {
         config.finite = true;
     });
     let chosen = |watch| Input::Choose {
+        manner: Manner::default(),
         executions: vec![(id('a'), Position::Earliest), (id('b'), Position::Earliest)],
         watch,
         filter: Filter::default(),

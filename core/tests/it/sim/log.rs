@@ -6,8 +6,9 @@ use serde_json::json;
 use stepcast_core::control::EndReason;
 use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::id::{Cursor, Epoch, ExecutionId, Position, Seq};
-use stepcast_core::session::Record;
+use stepcast_core::session::{Input, Record};
 use stepcast_core::time::Timestamp;
+use stepcast_core::view::RunView;
 use stepcast_core::wire::page::{Page, PageEnd, PageGap};
 
 use crate::any::Dice;
@@ -34,6 +35,10 @@ impl Record for Stored {
 
     fn json(&self) -> Cow<'_, str> {
         serde_json::to_string(&self.0).unwrap().into()
+    }
+
+    fn altered(&self, json: String) -> Option<Self> {
+        Some(Self(serde_json::from_str(&json).unwrap()))
     }
 }
 
@@ -90,6 +95,17 @@ impl Log {
         };
         self.push(event_type, None, data);
         self.end = Some(reason);
+    }
+
+    /// What the events come to.
+    pub(crate) fn viewed(&self, execution_id: ExecutionId) -> Input<'static, Stored> {
+        let mut view = RunView::default();
+        self.events.iter().for_each(|event| view.apply(event));
+        Input::Viewed {
+            execution_id,
+            seq: self.last_seq(),
+            view: serde_json::to_value(&view).unwrap(),
+        }
     }
 
     pub(crate) fn read(&self, after: Seq, max: usize) -> Read {

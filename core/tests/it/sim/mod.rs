@@ -258,6 +258,7 @@ impl World {
                     self.ledger.gap(from, to, reason, cursor.epoch);
                 }
                 Output::Reset { epoch } => self.ledger.reset(epoch),
+                Output::Snapshot(_) | Output::Fidelity(_) => panic!("not asked for"),
                 Output::State(state) => self.states.push((self.now, state)),
                 Output::Timeout(due) => {
                     assert!(due.is_none_or(|due| due > self.now) || self.due_at_once(due));

@@ -61,17 +61,24 @@ impl Serving {
             after,
             filter: Filter::default(),
             pace: dial.pace,
+            manner: dial.manner,
         };
         self.turn(now, log, input)
     }
 
     pub(crate) fn grown(&mut self, now: Time, log: &Log) -> Turn {
         // half of the sessions that rest are put away, and taken up again as a cursor
-        let rests = self.session.rest().filter(|(_, seq)| seq % 2 == 0);
-        if let Some((execution_id, seq)) = rests {
+        let rests = self.session.rest().filter(|(_, seq, _)| seq % 2 == 0);
+        if let Some((execution_id, seq, manner)) = rests {
             let (execution_id, epoch) = (execution_id.clone(), log.epoch);
             let cursor = Cursor { epoch, seq };
-            self.session = Session::resumed(self.config.clone(), now, execution_id, cursor);
+            self.session = Session::resumed(
+                self.config.clone(),
+                now,
+                execution_id,
+                cursor,
+                (manner, log.last_seq()),
+            );
             return self.drain(now, log);
         }
         let input = Input::Grown {
@@ -114,6 +121,7 @@ impl Serving {
                     }
                     // a connection to one run watches for no other
                     Output::Drop(_) | Output::Find { .. } => {}
+                    Output::View(execution_id) => answers.push(log.viewed(execution_id)),
                     Output::Control(frame) => turn.frames.push(self.control(&frame)),
                     Output::Event(Stored(event)) => {
                         let json = serde_json::to_string(&event).unwrap();

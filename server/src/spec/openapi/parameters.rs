@@ -115,6 +115,17 @@ pub(super) struct Selected {
     condition: Option<stepcast_core::filter::Condition>,
 }
 
+/// How much a stream tells.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "read by hand, and described here")]
+pub(super) struct Told {
+    /// `full`, `coalesced`, `coalesced:MS`, `steps` or `snapshot`: every event, tokens merged, that steps begin and end, or
+    /// what the past comes to and then every event.
+    fidelity: Option<String>,
+    /// Whether a reader that is too slow gets everything later, or less until it has caught up.
+    when_slow: Option<stepcast_core::fidelity::WhenSlow>,
+}
+
 /// How fast a recording comes.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "read by hand, and described here")]

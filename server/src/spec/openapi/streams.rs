@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::book::{Book, Entry};
-use super::parameters::{Asked, LastEventId, Paced, Selected};
+use super::parameters::{Asked, LastEventId, Paced, Selected, Told};
 use super::security::OFTEN;
 use super::{AGENTS, CHATS, FILES, GRAPHQL, STREAMS};
 use crate::agui::input::RunAgentInput;
@@ -31,6 +31,7 @@ fn web_sockets(book: &mut Book) {
     .about(about)
     .query::<Selected>()
     .query::<Paced>()
+    .query::<Told>()
     .query::<websocket::Parameters>()
     .write();
     upgrade(book.entry(
@@ -72,6 +73,7 @@ fn event_streams(book: &mut Book) {
     ))
     .query::<Selected>()
     .query::<Paced>()
+    .query::<Told>()
     .query::<sse::Parameters>()
     .headers::<LastEventId>()
     .write();
@@ -85,6 +87,7 @@ fn event_streams(book: &mut Book) {
         ),
     ))
     .query::<Asked>()
+    .query::<Told>()
     .query::<sse::Parameters>()
     .headers::<LastEventId>()
     .write();

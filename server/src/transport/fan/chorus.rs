@@ -10,15 +10,16 @@ use std::io;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use stepcast_core::id::Seq;
 
+use super::voice::Voice;
 use super::{BLOCK_BYTES, BLOCK_EVENTS};
-use crate::log::Stream;
+use crate::log::{Record, Stream};
 use crate::telemetry::Batch;
 use crate::transport::coding::{Coding, Encoder, Sum};
 use crate::transport::dialect::Dialect;
 
 /// The shared encoder of one compressed dialect.
 pub(super) struct Chorus {
-    pub(super) dialect: Dialect,
+    pub(super) voice: Voice,
     coding: Coding,
     encoder: Encoder,
     /// The last event that it has written.
@@ -34,8 +35,9 @@ pub(super) struct Chorus {
 /// What one write to each of its seats holds.
 struct Verse {
     after: Seq,
-    to: Seq,
+    reach: Reach,
     fresh: bool,
+    /// Nothing where all of it is left out.
     bytes: Bytes,
     /// What the chorus had written before it, and with it.
     sums: (Sum, Sum),
@@ -47,10 +49,18 @@ pub(super) struct Next {
     pub(super) bytes: Bytes,
     /// The events in it.
     pub(super) batch: Batch,
-    /// The last of them.
-    pub(super) to: Seq,
+    pub(super) reach: Reach,
     /// Where the seat stands with its chorus after it.
     pub(super) part: Part,
+}
+
+/// How far a write leads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reach {
+    /// To this event, seen or left out.
+    pub(super) to: Seq,
+    /// The last that is seen in it; none where none is.
+    pub(super) told: Option<Seq>,
 }
 
 /// Where a seat stands with its chorus.
@@ -87,8 +97,8 @@ impl Part {
 
 /// What is written to seats that have not joined, and refers to nothing and is referred to by nothing.
 pub(super) struct Alone {
-    dialect: Dialect,
-    to: Seq,
+    voice: Voice,
+    reach: Reach,
     sum: Sum,
     bytes: Bytes,
     batch: Batch,
@@ -97,11 +107,12 @@ pub(super) struct Alone {
 impl Alone {
     /// # Errors
     /// Where compression fails.
-    pub(super) fn new(dialect: Dialect, plain: &[u8], to: Seq, batch: Batch) -> io::Result<Self> {
-        let coding = dialect.coding();
+    pub(super) fn new(voice: Voice, plain: &[u8], reach: Reach, batch: Batch) -> io::Result<Self> {
+        let coding = voice.dialect.coding();
         let seam = coding.map_or(&[][..], Coding::seam);
         let mut coded = BytesMut::new();
         match coding {
+            _ if plain.is_empty() => {}
             Some(coding) => {
                 Encoder::new(coding)?.write(plain, &mut coded)?;
             }
@@ -111,10 +122,13 @@ impl Alone {
             Some(Coding::Gzip) => Sum::of(plain),
             Some(Coding::Zstd | Coding::Brotli | Coding::Messages { .. }) | None => Sum::default(),
         };
-        let bytes = framed(dialect, seam, &coded);
+        let bytes = match plain.is_empty() {
+            true => Bytes::new(),
+            false => framed(voice.dialect, seam, &coded),
+        };
         Ok(Self {
-            dialect,
-            to,
+            voice,
+            reach,
             sum,
             bytes,
             batch,
@@ -127,15 +141,16 @@ impl Alone {
         Next {
             bytes: bytes.clone(),
             batch: self.batch.clone(),
-            to: self.to,
+            reach: self.reach,
             part,
         }
     }
 
     /// What is written to a seat with this part, and its part after that.
     pub(super) fn for_seat(&self, part: Part) -> (&Bytes, Part) {
-        match self.dialect.coding() {
+        match self.voice.dialect.coding() {
             None => (&self.bytes, part),
+            Some(_) if self.bytes.is_empty() => (&self.bytes, part),
             Some(_) => (&self.bytes, part.alone(self.sum)),
         }
     }
@@ -158,9 +173,9 @@ impl std::fmt::Debug for Chorus {
 }
 
 impl Chorus {
-    pub(super) fn new(dialect: Dialect, coding: Coding) -> io::Result<Self> {
+    pub(super) fn new(voice: Voice, coding: Coding) -> io::Result<Self> {
         Ok(Self {
-            dialect,
+            voice,
             coding,
             encoder: Encoder::new(coding)?,
             cursor: 0,
@@ -199,7 +214,6 @@ impl Chorus {
         }
         if joins_at < tail {
             self.cursor = joins_at;
-            self.encoder = Encoder::new(self.coding)?;
             self.sing(stream, tail, true)?;
         }
         Ok(())
@@ -213,23 +227,41 @@ impl Chorus {
                 return Ok(());
             };
             let (after, to) = (self.cursor, last.seq());
+            self.cursor = to;
+            let records = self.voice.fidelity.seen(records.unwrap_or_default());
+            let reach = Reach {
+                to,
+                told: records.last().map(Record::seq),
+            };
+            if records.is_empty() {
+                self.verses.push(Verse {
+                    after,
+                    reach,
+                    fresh: false,
+                    bytes: Bytes::new(),
+                    sums: (self.sum, self.sum),
+                    batch: Batch::default(),
+                });
+                continue;
+            }
+            if fresh {
+                self.encoder = Encoder::new(self.coding)?;
+            }
             let mut plain = BytesMut::new();
-            self.dialect
-                .events(records.as_deref().unwrap_or_default(), &mut plain);
+            self.voice.dialect.events(&records, &mut plain);
             let mut coded = BytesMut::new();
             self.encoder.write(&plain, &mut coded)?;
             let seam = if fresh { self.coding.seam() } else { &[] };
-            let bytes = framed(self.dialect, seam, &coded);
+            let bytes = framed(self.voice.dialect, seam, &coded);
             let before = self.sum;
             if self.coding == Coding::Gzip {
                 self.sum = self.sum.then(Sum::of(&plain));
             }
-            self.cursor = to;
             let sums = (before, self.sum);
-            let batch = Batch::of(records.iter().flatten(), bytes.len());
+            let batch = Batch::of(&records, bytes.len());
             self.verses.push(Verse {
                 after,
-                to,
+                reach,
                 fresh,
                 bytes,
                 sums,
@@ -243,6 +275,14 @@ impl Chorus {
     /// What a seat is written next, where the chorus writes it.
     pub(super) fn next(&self, part: Part, cursor: Seq) -> Option<Next> {
         let verse = self.verses.iter().find(|verse| verse.after == cursor)?;
+        if verse.bytes.is_empty() {
+            return Some(Next {
+                bytes: Bytes::new(),
+                batch: Batch::default(),
+                reach: verse.reach,
+                part,
+            });
+        }
         let (before, sung) = verse.sums;
         let since = match part.joined {
             Some((since, _)) => since,
@@ -253,7 +293,7 @@ impl Chorus {
         Some(Next {
             bytes: verse.bytes.clone(),
             batch: verse.batch.clone(),
-            to: verse.to,
+            reach: verse.reach,
             part: Part { joined, ..part },
         })
     }
@@ -269,10 +309,12 @@ impl Chorus {
         let Some(last) = records.as_deref().and_then(<[_]>::last) else {
             return Ok(None);
         };
+        let to = last.seq();
+        let records = self.voice.fidelity.seen(records.unwrap_or_default());
         let mut plain = BytesMut::new();
-        self.dialect
-            .events(records.as_deref().unwrap_or_default(), &mut plain);
-        let batch = Batch::of(records.iter().flatten(), plain.len());
-        Alone::new(self.dialect, &plain, last.seq(), batch).map(Some)
+        self.voice.dialect.events(&records, &mut plain);
+        let batch = Batch::of(&records, plain.len());
+        let told = records.last().map(Record::seq);
+        Alone::new(self.voice, &plain, Reach { to, told }, batch).map(Some)
     }
 }

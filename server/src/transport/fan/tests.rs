@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::context::Draft;
 use crate::log::{Budget, Log, MemoryStore, NewExecution};
+use crate::transport::dialect::Dialect;
 
 fn fans() -> Fans {
     let delivery = Arc::new(Delivery::new(true));
@@ -39,7 +40,7 @@ async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
         },
     ));
     let fans = fans();
-    let fan = fans.sit_down(&stream, 0, &seat).await;
+    let fan = fans.sit_down(&stream, (0, Fidelity::Full), &seat).await;
     // nothing here lets another task run
     let draft = Draft {
         event_type: EventType::PipelineComplete,
@@ -71,7 +72,7 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
         },
     ));
     let fans = fans();
-    let _fan = fans.sit_down(&stream, 0, &seat).await;
+    let _fan = fans.sit_down(&stream, (0, Fidelity::Full), &seat).await;
     let draft = Draft {
         event_type: EventType::StepProgress,
         step_id: None,

@@ -212,6 +212,29 @@ impl Feed {
         }
     }
 
+    /// Folds a log from its first event on.
+    pub(super) async fn view(&mut self, execution_id: ExecutionId) {
+        let folded = self.executions.view(&execution_id).await;
+        let view = folded.map(|view| view.map(|view| (view.last_seq, serde_json::to_value(&view))));
+        let input = match view {
+            Ok(Some((seq, Ok(view)))) => Input::Viewed {
+                execution_id,
+                seq,
+                view,
+            },
+            gone => {
+                let error = format!("{gone:?}");
+                tracing::error!(%execution_id, %error, "a log could not be folded");
+                Input::Refused {
+                    execution_id,
+                    status: 500,
+                    message: "The log could not be read.".to_owned(),
+                }
+            }
+        };
+        self.session.handle(self.clock.now(), input);
+    }
+
     /// Where a reader stands from now on.
     pub(super) fn enter(&self, stream: &Arc<Stream>, written: Seq) -> Option<Place> {
         let readers = self.executions.delivery().readers();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepcast_core::control::ControlFrame;
+use stepcast_core::fidelity::Manner;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Cursor, ExecutionId, Position, Seq};
 use stepcast_core::pattern::{Pattern, Since};
@@ -52,6 +53,13 @@ impl session::Record for Record {
 
     fn json(&self) -> Cow<'_, str> {
         self.json().into()
+    }
+
+    fn altered(&self, json: String) -> Option<Self> {
+        let Cursor { epoch, seq } = self.cursor();
+        let mut altered = Self::from_stored(epoch, seq, json.as_bytes())?;
+        altered.set_accepted(self.accepted());
+        Some(altered)
     }
 }
 
@@ -129,6 +137,7 @@ impl Feed {
             after,
             filter: selection.filter,
             pace: selection.pace,
+            manner: selection.manner,
         })
     }
 
@@ -167,6 +176,7 @@ impl Feed {
             executions: choice.executions,
             watch: choice.watch,
             filter: choice.filter,
+            manner: choice.manner,
         })
     }
 
@@ -219,7 +229,7 @@ impl Feed {
     pub(crate) fn resumed(
         executions: Executions,
         execution_id: ExecutionId,
-        cursor: Cursor,
+        (cursor, manner): (Cursor, Manner),
         (identity, lease): (Identity, Lease),
     ) -> Result<Self, StoreError> {
         let stream = executions.log().open(&execution_id)?;
@@ -228,8 +238,9 @@ impl Feed {
         };
         let clock = Clock::start();
         let config = session_config(executions.config());
-        let session = Session::resumed(config, clock.now(), execution_id.clone(), cursor);
         let told = stream.tail();
+        let goes_on = (manner, told.last_seq);
+        let session = Session::resumed(config, clock.now(), execution_id.clone(), cursor, goes_on);
         let place = executions.delivery().readers().enter(&stream, cursor.seq);
         let reader = Reader::new(stream, cursor.seq);
         Ok(Self {
@@ -266,13 +277,13 @@ impl Feed {
         })
     }
 
-    /// The log and the cursor, where they are all there is to know of this connection: it may be dropped, and
-    /// [`Feed::resumed`] goes on unnoticed.
-    pub(crate) fn rest(&self) -> Option<(Arc<Stream>, Cursor)> {
-        let (execution_id, seq) = self.session.rest()?;
+    /// The log, the cursor and how its reader is told, where they are all there is to know of this connection: it may
+    /// be dropped, and [`Feed::resumed`] goes on unnoticed.
+    pub(crate) fn rest(&self) -> Option<(Arc<Stream>, (Cursor, Manner))> {
+        let (execution_id, seq, manner) = self.session.rest()?;
         let stream = self.open.get(execution_id)?.reader.stream();
         let epoch = stream.epoch();
-        (!self.leaving).then(|| (stream.clone(), Cursor { epoch, seq }))
+        (!self.leaving).then(|| (stream.clone(), (Cursor { epoch, seq }, manner)))
     }
 
     /// A text frame of the client's.
@@ -297,9 +308,19 @@ impl Feed {
 
     /// Everything given out has been written.
     pub(crate) fn written(&mut self) {
-        for open in self.open.values() {
+        for (execution_id, open) in &mut self.open {
             if let Some(place) = &open.place {
                 place.written(open.read);
+            }
+            // how far the log went meanwhile says how slow the socket is
+            let tail = open.reader.stream().tail();
+            if tail != open.told {
+                open.told = tail;
+                let grown = Input::Grown {
+                    execution_id: execution_id.clone(),
+                    last_seq: tail.last_seq,
+                };
+                self.session.handle(self.clock.now(), grown);
             }
         }
         self.session.handle(self.clock.now(), Input::Written);
@@ -319,6 +340,7 @@ impl Feed {
                     after,
                     max,
                 } => self.read(execution_id, after, max).await,
+                Output::View(id) => self.view(id).await,
                 Output::Drop(id) => drop(self.open.remove(&id)),
                 Output::Find {
                     watch,
@@ -435,6 +457,8 @@ pub(crate) struct Choice {
     pub(crate) watch: Option<(Pattern, Since)>,
     /// What of each of them.
     pub(crate) filter: Filter,
+    /// How much of that.
+    pub(crate) manner: Manner,
     /// Where its reader stands.
     pub(crate) places: Places,
     /// Executions that the reader says it was in the middle of, and that are not there, or not for it.
