@@ -188,6 +188,7 @@ mod tests {
             after: Position::Earliest,
             filter: Filter::default(),
             pace: None,
+            manner: stepcast_core::fidelity::Manner::default(),
             wait: Duration::ZERO,
         };
         let address = url(&dial, "https://example.org/");
