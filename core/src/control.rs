@@ -200,7 +200,7 @@ pub enum ControlFrame {
         cursor: Cursor,
         /// The view of the run, folded from them.
         #[cfg_attr(feature = "types", ts(type = "RunView"))]
-        #[cfg_attr(feature = "schema", schemars(with = "crate::view::RunView"))]
+        #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
         view: Value,
     },
     /// From here on the stream has this fidelity: the client was too slow for the one that it asked for, or has caught up.
