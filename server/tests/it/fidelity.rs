@@ -174,7 +174,13 @@ async fn merged_tokens_are_the_same_text_after_every_cut_on_every_transport() {
         .for_each(|event| folded.apply(event));
     let mut expected = RunView::default();
     events(whole).iter().for_each(|event| expected.apply(event));
-    assert_eq!(folded.step("a"), expected.step("a"));
+    // all but the times, which are those of the last token that was merged
+    let told = |view: &RunView| {
+        let step = view.step("a").unwrap();
+        let text = (step.text.to_string(), step.reasoning.to_string());
+        (step.status, text, step.duration_ms, step.error.clone())
+    };
+    assert_eq!(told(&folded), told(&expected));
     assert_eq!((folded.missing, folded.end), (0, expected.end));
     let ids = merged.iter().filter(|message| message.event != "control");
     let mut seen = 0;
