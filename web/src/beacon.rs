@@ -63,7 +63,10 @@ impl Reporter {
                     self.beacon.borrow_mut().add(event, clock::unix_millis());
                 }
             }
-            Notice::Gap { .. } | Notice::Reset { .. } => {}
+            Notice::Gap { .. }
+            | Notice::Reset { .. }
+            | Notice::Snapshot(_)
+            | Notice::Fidelity(_) => {}
         }
     }
 
