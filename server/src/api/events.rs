@@ -85,10 +85,12 @@ pub(crate) async fn page(
     let shared = !executions.access().is_closed() && is_lasting(after, &read);
     let caching = if shared { SHARED } else { "no-store" };
     let tag = tag(batch, &read);
+    // weak: it leaves in several codings
+    let weak = format!("W/{tag}");
     let head = [
         (header::CACHE_CONTROL, caching),
         (header::VARY, "Accept"),
-        (header::ETAG, &tag),
+        (header::ETAG, &weak),
     ];
     if is_known(&headers, &tag) {
         count(connection, None, 0);

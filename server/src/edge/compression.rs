@@ -84,8 +84,13 @@ fn is_ours(headers: &HeaderMap) -> bool {
         .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     KINDS.contains(&kind)
-        && !headers.contains_key(header::ETAG)
+        && headers.get(header::ETAG).is_none_or(is_weak)
         && !headers.contains_key(header::ACCEPT_RANGES)
+}
+
+/// Whether it stands for the same in another coding too; a strong one stands for these bytes.
+fn is_weak(tag: &HeaderValue) -> bool {
+    tag.as_bytes().starts_with(b"W/")
 }
 
 const KINDS: [&str; 8] = [
