@@ -39,7 +39,8 @@ async fn who_has_a_page_is_not_given_it_again_and_whatever_changes_is_another() 
         assert_eq!((status, body.is_empty()), (200, false), "{query}");
         for given in [
             tag.clone(),
-            format!("W/{tag}"),
+            // a cache may have made it a strong one: what is compared is what it tags
+            tag.trim_start_matches("W/").to_owned(),
             format!("\"x\", {tag}"),
             "*".to_owned(),
         ] {
