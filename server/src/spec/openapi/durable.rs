@@ -66,7 +66,7 @@ fn reads(book: &mut Book) {
         .query::<Reading>()
         .headers::<Known>()
         .sends(200, "What there is behind the offset.", "*/*", json!({}))
-        .sends(200, "What there is behind the offset.", "application/json", json!({ "type": "array" }))
+        .sends(200, "What there is behind the offset.", "application/json", json!({ "type": "array", "items": { "type": ["array", "boolean", "null", "number", "object", "string"] } }))
         .sends(200, "What there is behind the offset.", "text/event-stream", json!({}))
         .empty(204, "Nothing came for as long as a long poll waits, or nothing will.")
         .empty(304, "The answer is the one that the client has.");
