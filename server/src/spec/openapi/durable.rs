@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use schemars::JsonSchema;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::DURABLE;
 use super::book::{Book, Entry};
@@ -66,7 +66,7 @@ fn reads(book: &mut Book) {
         .query::<Reading>()
         .headers::<Known>()
         .sends(200, "What there is behind the offset.", "*/*", json!({}))
-        .sends(200, "What there is behind the offset.", "application/json", json!({ "type": "array", "items": { "type": ["array", "boolean", "null", "number", "object", "string"] } }))
+        .sends(200, "What there is behind the offset.", "application/json", messages())
         .sends(200, "What there is behind the offset.", "text/event-stream", json!({}))
         .empty(204, "Nothing came for as long as a long poll waits, or nothing will.")
         .empty(304, "The answer is the one that the client has.");
@@ -164,4 +164,11 @@ struct Appending {
     /// `true` to close the stream with it.
     #[schemars(rename = "Stream-Closed")]
     closed: Option<String>,
+}
+
+/// Any JSON, as deep as the document can say it.
+fn messages() -> Value {
+    let plain = json!({ "type": ["boolean", "null", "number", "object", "string"] });
+    let list = json!({ "type": "array", "items": plain });
+    json!({ "type": "array", "items": { "oneOf": [plain, list] } })
 }
