@@ -80,6 +80,8 @@ targets! {
     ingest_body "ingest-body",
     ingest_lines "ingest-lines",
     announce "announce",
+    cloudevents "cloudevents",
+    durable "durable",
     pipeline "pipeline",
     answer "answer",
     program "program",
