@@ -9,7 +9,7 @@ use super::{Access, Action, Known, On, decide};
 use crate::edge::Source;
 use crate::error::Problem;
 use crate::executions::Executions;
-use crate::limits::{Later, StreamPlace, Who};
+use crate::limits::{Later, Rates, StreamPlace, Who};
 use crate::log::ExecutionRow;
 use crate::telemetry::Wire;
 use crate::trace::TraceContext;
@@ -67,11 +67,7 @@ impl Caller {
 
     /// Counts what they write of events.
     pub(crate) fn writes(&self, executions: &Executions, bytes: usize) -> Result<(), Later> {
-        let counted = executions.access().closed().map(|closed| {
-            let who = Who::of(&self.identity, self.source);
-            closed.rates.bytes(&who, bytes)
-        });
-        counted.unwrap_or(Ok(()))
+        self.counted(executions, |rates, who| rates.bytes(who, bytes))
     }
 
     /// Counts events that they write.
@@ -80,11 +76,19 @@ impl Caller {
         executions: &Executions,
         events: usize,
     ) -> Result<(), Later> {
-        let counted = executions.access().closed().map(|closed| {
-            let who = Who::of(&self.identity, self.source);
-            closed.rates.events(&who, events)
-        });
-        counted.unwrap_or(Ok(()))
+        self.counted(executions, |rates, who| rates.events(who, events))
+    }
+
+    /// Counts where there are accounts.
+    fn counted(
+        &self,
+        executions: &Executions,
+        count: impl FnOnce(&Rates, &Who) -> Result<(), Later>,
+    ) -> Result<(), Later> {
+        let Some(closed) = executions.access().closed() else {
+            return Ok(());
+        };
+        count(&closed.rates, &Who::of(&self.identity, self.source))
     }
 
     /// Takes the place of a stream, where what the route asks has not taken one.
@@ -97,8 +101,7 @@ impl Caller {
         };
         if self.place.is_none() {
             let who = Who::of(&self.identity, self.source);
-            let place = closed.rates.stream(&who);
-            self.place = place.map_err(|later| Problem::too_many(later.told(), later.seconds()))?;
+            self.place = closed.rates.stream(&who)?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Closed {
             };
             self.note(deed).await;
         }
-        Err(Problem::too_many(later.told(), later.seconds()))
+        Err(later.into())
     }
 
     /// Whether the audit log is to be told that they ask too often: once in a while.

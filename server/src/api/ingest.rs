@@ -34,9 +34,7 @@ pub(crate) async fn events(
     match body::media_type(request.headers()).as_str() {
         media if let Some(written) = Written::of(media, request.headers()) => {
             let body = body::read(request, &executions).await?;
-            if let Err(later) = caller.writes(&executions, body.len()) {
-                return Err(Problem::too_many(later.told(), later.seconds()));
-            }
+            caller.writes(&executions, body.len())?;
             let taken = take_body(&executions, &id, &caller, producer.as_ref(), &body, written);
             let receipt = taken.await?;
             stream.settled(receipt.last).await?;
@@ -97,9 +95,7 @@ async fn take_body(
         Written::CloudEvents => expected.cloud_events(body)?,
         Written::Binary(headers) => expected.cloud_event_of(&headers, body)?,
     };
-    if let Err(later) = caller.writes_events(executions, drafts.len()) {
-        return Err(Problem::too_many(later.told(), later.seconds()));
-    }
+    caller.writes_events(executions, drafts.len())?;
     let taken = executions.take(id, &mut drafts, producer, Unit::Request);
     Ok(taken.await?)
 }

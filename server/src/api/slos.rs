@@ -5,13 +5,14 @@ use std::convert::Infallible;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
 use stepcast_core::wire::sse::write_event;
 
 use crate::access::Caller;
+use crate::edge;
 use crate::executions::Executions;
 use crate::slo::Alarm;
 
@@ -70,11 +71,7 @@ pub(crate) async fn alerts(
         }
     });
     let mut response = Body::from_stream(body).into_response();
-    let headers = response.headers_mut();
-    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_TYPE, "text/event-stream");
-    set(header::CACHE_CONTROL, "no-store, no-transform");
-    set(header::HeaderName::from_static("x-accel-buffering"), "no");
+    edge::event_stream(response.headers_mut());
     response
 }
 

@@ -39,6 +39,16 @@ pub(crate) async fn harden(
     response
 }
 
+/// Says that this is an event stream, and that nobody on the way is to hold it back.
+pub(crate) fn event_stream(headers: &mut HeaderMap) {
+    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    set(header::CONTENT_TYPE, "text/event-stream");
+    // no-transform keeps proxies from compressing, and so from holding back; nginx obeys the last one only
+    set(header::CACHE_CONTROL, "no-store, no-transform");
+    set(HeaderName::from_static("x-accel-buffering"), "no");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+}
+
 fn add(headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
         headers

@@ -11,7 +11,7 @@ mod source;
 pub use self::compression::CompressionSettings;
 pub(crate) use self::compression::compress;
 pub(crate) use self::content_policy::of_page;
-pub(crate) use self::headers::{Strict, harden};
+pub(crate) use self::headers::{Strict, event_stream, harden};
 pub(crate) use self::origins::cross_origin;
 pub(crate) use self::request_id::name;
 pub use self::settings::EdgeSettings;

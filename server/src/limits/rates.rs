@@ -13,6 +13,7 @@ use governor::{Quota, RateLimiter};
 use super::{Counts, LimitSettings, Place};
 use crate::access::Identity;
 use crate::edge::{Network, Source};
+use crate::error::Problem;
 
 /// Whom something is counted for.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -43,14 +44,16 @@ pub(crate) struct Later(pub(crate) Duration);
 pub(crate) struct Rates {
     opens: Option<Keyed>,
     starts: Option<Keyed>,
-    bytes: Option<Keyed>,
-    /// The most bytes that are to be had at once.
-    most_bytes: u32,
-    events: Option<Keyed>,
-    /// The most events that are to be had at once.
-    most_events: u32,
+    bytes: Flow,
+    events: Flow,
     streams: Counts<Who>,
     most_streams: usize,
+}
+
+/// So much in a second for each, and after a rest so much at once.
+struct Flow {
+    limiter: Option<Keyed>,
+    at_once: u32,
 }
 
 type Keyed = governor::DefaultKeyedRateLimiter<Who>;
@@ -73,24 +76,15 @@ impl Rates {
             )?)))
         };
         let body = u32::try_from(largest_body).unwrap_or(u32::MAX);
-        let rate = NonZeroU32::new(settings.ingest_bytes_per_second);
-        let at_once = rate.map(|rate| NonZeroU32::new(body).map_or(rate, |body| body.max(rate)));
-        let bytes = rate.zip(at_once).map(|(rate, at_once)| {
-            RateLimiter::keyed(Quota::per_second(rate).allow_burst(at_once))
-        });
-        let most_events = settings.ingest_events_per_second.saturating_mul(AT_ONCE);
-        let events = NonZeroU32::new(settings.ingest_events_per_second)
-            .zip(NonZeroU32::new(most_events))
-            .map(|(rate, at_once)| {
-                RateLimiter::keyed(Quota::per_second(rate).allow_burst(at_once))
-            });
+        let (bytes, events) = (
+            settings.ingest_bytes_per_second,
+            settings.ingest_events_per_second,
+        );
         Self {
             opens: a_minute(settings.opens_per_minute),
             starts: a_minute(settings.starts_per_minute),
-            bytes,
-            most_bytes: at_once.map_or(u32::MAX, NonZeroU32::get),
-            events,
-            most_events,
+            bytes: Flow::new(bytes, body),
+            events: Flow::new(events, events.saturating_mul(AT_ONCE)),
             streams: Counts::default(),
             most_streams: settings.streams_per_user,
         }
@@ -113,10 +107,7 @@ impl Rates {
     /// # Errors
     /// Where there were too many lately; they are not counted then.
     pub(crate) fn bytes(&self, who: &Who, bytes: usize) -> Result<(), Later> {
-        let bytes = u32::try_from(bytes)
-            .unwrap_or(u32::MAX)
-            .min(self.most_bytes);
-        NonZeroU32::new(bytes).map_or(Ok(()), |bytes| check(self.bytes.as_ref(), who, bytes))
+        self.bytes.take(who, bytes)
     }
 
     /// Counts so many events; more than are ever to be had at once count as that many.
@@ -124,10 +115,7 @@ impl Rates {
     /// # Errors
     /// Where there were too many lately; they are not counted then.
     pub(crate) fn events(&self, who: &Who, events: usize) -> Result<(), Later> {
-        let events = u32::try_from(events)
-            .unwrap_or(u32::MAX)
-            .min(self.most_events);
-        NonZeroU32::new(events).map_or(Ok(()), |events| check(self.events.as_ref(), who, events))
+        self.events.take(who, events)
     }
 
     /// A place for one more stream.
@@ -140,6 +128,24 @@ impl Rates {
         }
         let place = self.streams.enter(who.clone(), self.most_streams);
         place.map(|place| Some(Arc::new(place))).ok_or(Later(SOON))
+    }
+}
+
+impl Flow {
+    /// No limit where `per_second` is 0; `at_once` is at least that much.
+    fn new(per_second: u32, at_once: u32) -> Self {
+        let at_once = at_once.max(per_second);
+        let rates = NonZeroU32::new(per_second).zip(NonZeroU32::new(at_once));
+        let quota = rates.map(|(rate, burst)| Quota::per_second(rate).allow_burst(burst));
+        Self {
+            limiter: quota.map(RateLimiter::keyed),
+            at_once,
+        }
+    }
+
+    fn take(&self, who: &Who, amount: usize) -> Result<(), Later> {
+        let amount = u32::try_from(amount).unwrap_or(u32::MAX).min(self.at_once);
+        NonZeroU32::new(amount).map_or(Ok(()), |it| check(self.limiter.as_ref(), who, it))
     }
 }
 
@@ -174,6 +180,12 @@ impl Later {
     /// In whole seconds, at least one.
     pub(crate) fn seconds(self) -> u64 {
         self.0.as_secs() + 1
+    }
+}
+
+impl From<Later> for Problem {
+    fn from(later: Later) -> Self {
+        Self::too_many(later.told(), later.seconds())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -29,6 +29,25 @@ impl<'a> Page<'a> {
         unit: Option<Unit>,
         series: impl IntoIterator<Item = (Labels<'l>, u64)>,
     ) -> fmt::Result {
+        self.grows((name, help, unit), series, |value| value as f64)
+    }
+
+    /// Seconds that only grow.
+    pub(super) fn seconds<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (Labels<'l>, f64)>,
+    ) -> fmt::Result {
+        self.grows((name, help, Some(Unit::Seconds)), series, |value| value)
+    }
+
+    fn grows<'l, N: EncodeCounterValue>(
+        &mut self,
+        (name, help, unit): (&str, &str, Option<Unit>),
+        series: impl IntoIterator<Item = (Labels<'l>, N)>,
+        float: impl Fn(N) -> f64,
+    ) -> fmt::Result {
         match self {
             Self::Scrape(encoder) => {
                 let (unit, kind) = (unit.as_ref(), MetricType::Counter);
@@ -41,33 +60,8 @@ impl<'a> Page<'a> {
             }
             Self::Otlp(prefix, gathered) => {
                 let series = series.into_iter();
-                let series = series.map(|(labels, value)| (labels, value as f64));
+                let series = series.map(|(labels, value)| (labels, float(value)));
                 gathered.sum((&format!("{prefix}{name}"), help, word(unit)), series);
-            }
-        }
-        Ok(())
-    }
-
-    /// Seconds that only grow.
-    pub(super) fn seconds<'l>(
-        &mut self,
-        name: &str,
-        help: &str,
-        series: impl IntoIterator<Item = (Labels<'l>, f64)>,
-    ) -> fmt::Result {
-        match self {
-            Self::Scrape(encoder) => {
-                let (unit, kind) = (Some(&Unit::Seconds), MetricType::Counter);
-                let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
-                for (labels, value) in series {
-                    family
-                        .encode_family(&labels.as_slice())?
-                        .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-                }
-            }
-            Self::Otlp(prefix, gathered) => {
-                let unit = word(Some(Unit::Seconds));
-                gathered.sum((&format!("{prefix}{name}"), help, unit), series);
             }
         }
         Ok(())

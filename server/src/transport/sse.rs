@@ -21,6 +21,7 @@ use super::parameters::{self, Selection};
 use super::pen::Pen;
 use crate::access::Caller;
 use crate::api::parts::{Path, Query};
+use crate::edge;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::socket::{Handover, is_reset};
@@ -128,12 +129,8 @@ pub(super) fn respond(
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
+    edge::event_stream(headers);
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_TYPE, "text/event-stream");
-    // no-transform keeps proxies from compressing, and so from holding back; nginx obeys the last one only.
-    set(header::CACHE_CONTROL, "no-store, no-transform");
-    set(header::HeaderName::from_static("x-accel-buffering"), "no");
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::VARY, "Accept-Encoding");
     if let Some(coding) = coding {
         set(header::CONTENT_ENCODING, coding.name());

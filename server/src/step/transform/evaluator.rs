@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::expression::Failure;
 use super::frame::{Answer, Task, frame};
 use crate::step::command::{Group, tail};
 use crate::step::{Category, StepError, StepSettings};
@@ -84,14 +83,11 @@ impl Running {
     ///
     /// # Errors
     /// Where the process has ended.
-    pub(super) async fn apply(
-        &mut self,
-        subjects: &[Value],
-    ) -> Result<Result<Vec<Value>, Failure>, StepError> {
+    pub(super) async fn apply(&mut self, subjects: &[Value]) -> Result<Answer, StepError> {
         let asked = frame(&subjects).map_err(|error| unsent(&error))?;
         drop(self.requests.write_all(&asked).await);
         match self.answer().await {
-            Some(answer) => Ok(answer.into()),
+            Some(answer) => Ok(answer),
             None => Err(self.gone().await),
         }
     }

@@ -6,14 +6,14 @@ use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Filter, Vars, load};
 use jaq_json::{Num, Val};
-use serde::Deserialize as _;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 /// An expression that can be applied.
 pub(super) struct Expression(Filter<JustLut<Val>>);
 
 /// Why there is no output.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum Failure {
     /// What the expression says of it, or what is wrong with it.
     Logic(String),

@@ -20,33 +20,7 @@ pub(super) struct Task {
 }
 
 /// What it answers to a list of values.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Answer {
-    Outputs(Vec<Value>),
-    Failed(String),
-    Stopped,
-}
-
-impl From<Result<Vec<Value>, Failure>> for Answer {
-    fn from(given: Result<Vec<Value>, Failure>) -> Self {
-        match given {
-            Ok(outputs) => Self::Outputs(outputs),
-            Err(Failure::Logic(message)) => Self::Failed(message),
-            Err(Failure::Stopped) => Self::Stopped,
-        }
-    }
-}
-
-impl From<Answer> for Result<Vec<Value>, Failure> {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Outputs(outputs) => Ok(outputs),
-            Answer::Failed(message) => Err(Failure::Logic(message)),
-            Answer::Stopped => Err(Failure::Stopped),
-        }
-    }
-}
+pub(super) type Answer = Result<Vec<Value>, Failure>;
 
 /// A frame that holds this.
 pub(super) fn frame(message: &impl Serialize) -> io::Result<Vec<u8>> {

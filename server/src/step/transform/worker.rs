@@ -21,11 +21,11 @@ pub(crate) fn work() -> io::Result<()> {
     let expression = Expression::read(&task.expression);
     let parameters = Value::Object(task.parameters);
     while let Some(subjects) = read::<Vec<Value>>(&mut from)? {
-        let given = match &expression {
+        let answer: Answer = match &expression {
             Ok(expression) => expression.apply(&parameters, &subjects, || false),
             Err(message) => Err(Failure::Logic(message.clone())),
         };
-        write(&mut to, &Answer::from(given))?;
+        write(&mut to, &answer)?;
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::access::Caller;
 use crate::api::page::Gap;
 use crate::clock::unix_millis;
 use crate::durable::{self, Asked, Content, Offset};
+use crate::edge;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::Stream as Log;
@@ -110,12 +111,10 @@ pub(super) fn open(
 }
 
 fn set_headers(headers: &mut HeaderMap, is_coded: bool) {
+    edge::event_stream(headers);
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_TYPE, "text/event-stream");
-    // no-transform keeps proxies from compressing, and so from holding back; nginx obeys the last one only
+    // in the words of the protocol
     set(header::CACHE_CONTROL, "no-cache, no-store, no-transform");
-    set(HeaderName::from_static("x-accel-buffering"), "no");
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if is_coded {
         set(
             HeaderName::from_static("stream-sse-data-encoding"),

@@ -69,9 +69,7 @@ pub(crate) async fn create(
         }
         return made(&executions, &id, StatusCode::OK, None);
     }
-    if let Err(later) = caller.writes(&executions, body.len()) {
-        return Err(Problem::too_many(later.told(), later.seconds()));
-    }
+    caller.writes(&executions, body.len())?;
     if !executions
         .keep(&id, &kept, (caller.owner(), caller.trace))
         .await?
@@ -135,9 +133,7 @@ pub(crate) async fn append(
             "There is nothing to append: Stream-Closed: true closes the stream without.",
         ));
     }
-    if let Err(later) = caller.writes(&executions, body.len()) {
-        return Err(Problem::too_many(later.told(), later.seconds()));
-    }
+    caller.writes(&executions, body.len())?;
     if stream.content.is_json() && is_deeper(&body, executions.config().limits.json_depth) {
         return Err(body::too_deep(executions.config().limits.json_depth));
     }

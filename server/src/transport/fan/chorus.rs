@@ -10,8 +10,8 @@ use std::io;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use stepcast_core::id::Seq;
 
+use super::blocks::{BLOCK_BYTES, BLOCK_EVENTS};
 use super::voice::Voice;
-use super::{BLOCK_BYTES, BLOCK_EVENTS};
 use crate::log::{Record, Stream};
 use crate::telemetry::Batch;
 use crate::transport::coding::{Coding, Encoder, Sum};

@@ -5,6 +5,8 @@ use stepcast_core::event::EventType;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
+use bytes::BytesMut;
+
 use super::*;
 use crate::context::Draft;
 use crate::log::{Budget, Log, MemoryStore, NewExecution};

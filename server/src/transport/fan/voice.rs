@@ -7,7 +7,7 @@ use stepcast_core::fidelity::Fidelity;
 use stepcast_core::id::{Cursor, Seq};
 use tokio::time::Instant;
 
-use super::{BLOCK_BYTES, BLOCK_EVENTS};
+use super::blocks::{BLOCK_BYTES, BLOCK_EVENTS};
 use crate::log::{Stream, Tail};
 use crate::transport::dialect::Dialect;
 

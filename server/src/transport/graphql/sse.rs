@@ -13,6 +13,7 @@ use futures_util::stream::{self, BoxStream};
 use stepcast_core::wire::sse::write_event;
 
 use crate::access::{Caller, Lease};
+use crate::edge;
 use crate::executions::Executions;
 use crate::graphql::{Cut, Schema};
 
@@ -49,12 +50,9 @@ pub(super) fn open(
     }));
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_TYPE, "text/event-stream");
-    set(header::CACHE_CONTROL, "no-store, no-transform");
-    set(header::HeaderName::from_static("x-accel-buffering"), "no");
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::VARY, "Accept, Accept-Encoding");
+    edge::event_stream(headers);
+    let vary = HeaderValue::from_static("Accept, Accept-Encoding");
+    headers.insert(header::VARY, vary);
     response
 }
 

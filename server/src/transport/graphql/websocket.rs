@@ -42,7 +42,7 @@ pub(crate) async fn open(
     mut handshake: Handshake,
 ) -> Result<Response, Problem> {
     if let Some(later) = caller.later {
-        return Err(Problem::too_many(later.told(), later.seconds()));
+        return Err(later.into());
     }
     let speaks = handshake.choose(PROTOCOL);
     Ok(handshake.accept(move |socket, read| async move {

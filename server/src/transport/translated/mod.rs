@@ -26,6 +26,7 @@ pub(crate) use self::usage::Usage;
 use super::feed::{Feed, Frame};
 use super::parameters::Selection;
 use crate::access::Caller;
+use crate::edge;
 use crate::error::Problem;
 use crate::executions::Executions;
 use crate::log::Record;
@@ -150,13 +151,9 @@ pub(crate) fn open<T: Translation>(
 }
 
 fn set_headers(headers: &mut HeaderMap, id: &ExecutionId) {
-    let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_TYPE, "text/event-stream");
-    // no-transform keeps proxies from compressing, and so from holding back; nginx obeys the last one only
-    set(header::CACHE_CONTROL, "no-store, no-transform");
-    set(header::HeaderName::from_static("x-accel-buffering"), "no");
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::VARY, "Accept-Encoding");
+    edge::event_stream(headers);
+    let vary = HeaderValue::from_static("Accept-Encoding");
+    headers.insert(header::VARY, vary);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/executions/{id}")) {
         headers.insert(header::LOCATION, location);
     }

@@ -72,42 +72,19 @@ pub(super) fn reserved(cases: &mut Cases) {
 }
 
 pub(super) fn opcodes(cases: &mut Cases) {
-    for (n, opcode) in (3..=7).enumerate() {
-        let small = [
-            text("small"),
-            frame(FIN | opcode, b"x"),
-            frame(FIN | PING, b""),
-        ];
-        match n {
-            0 | 1 => {
-                let payload: &[u8] = if n == 0 { b"" } else { b"reserved" };
-                cases.bad(
-                    &format!("4.1.{}", n + 1),
-                    &[frame(FIN | opcode, payload)],
-                    &[],
-                    1002,
-                );
+    for (group, reserved) in [(1, 3..=7), (2, 11..=15)] {
+        for (n, opcode) in reserved.enumerate() {
+            let name = format!("4.{group}.{}", n + 1);
+            let small = [
+                text("small"),
+                frame(FIN | opcode, b"x"),
+                frame(FIN | PING, b""),
+            ];
+            match n {
+                0 => cases.bad(&name, &[frame(FIN | opcode, b"")], &[], 1002),
+                1 => cases.bad(&name, &[frame(FIN | opcode, b"reserved")], &[], 1002),
+                _ => cases.bad(&name, &small, &[said("small")], 1002),
             }
-            _ => cases.bad(&format!("4.1.{}", n + 1), &small, &[said("small")], 1002),
-        }
-    }
-    for (n, opcode) in (11..=15).enumerate() {
-        let small = [
-            text("small"),
-            frame(FIN | opcode, b"x"),
-            frame(FIN | PING, b""),
-        ];
-        match n {
-            0 | 1 => {
-                let payload: &[u8] = if n == 0 { b"" } else { b"reserved" };
-                cases.bad(
-                    &format!("4.2.{}", n + 1),
-                    &[frame(FIN | opcode, payload)],
-                    &[],
-                    1002,
-                );
-            }
-            _ => cases.bad(&format!("4.2.{}", n + 1), &small, &[said("small")], 1002),
         }
     }
 }
