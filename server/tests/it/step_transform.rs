@@ -75,15 +75,16 @@ async fn each_applies_to_every_element_and_says_how_far_it_is() {
 
 #[tokio::test]
 async fn an_expression_that_recurses_grows_or_computes_without_end_fails_its_step_and_no_server() {
-    let registry = apart(|settings| {
-        settings.transform_memory_bytes = 64 << 20;
-        settings.transform_cpu_seconds = 1;
-    });
-    for (expression, why) in [
-        ("def f: [f]; f", "recurses too deeply"),
-        ("[range(1000000000)]", "transform_memory_bytes"),
-        ("last(repeat(1))", "transform_cpu_seconds"),
+    for (expression, why, cpu_seconds) in [
+        // time enough for the other bounds to be reached on a busy machine
+        ("def f: [f]; f", "recurses too deeply", 60),
+        ("[range(1000000000)]", "transform_memory_bytes", 60),
+        ("last(repeat(1))", "transform_cpu_seconds", 1),
     ] {
+        let registry = apart(|settings| {
+            settings.transform_memory_bytes = 64 << 20;
+            settings.transform_cpu_seconds = cpu_seconds;
+        });
         let definition = definition(json!({"expression": expression}));
         let ran = run_with(&registry, &definition, json!({})).await;
         assert_eq!(ran.result.status, RunStatus::Failed, "{expression}");

@@ -136,5 +136,5 @@ fn unsent(error: &std::io::Error) -> StepError {
 /// The command by which the program is asked for this.
 pub(crate) const WORD: &str = "evaluate";
 
-/// How long the last words of a process may take.
-const LITTLE: Duration = Duration::from_millis(500);
+/// How long a process may take to end that answers no more: there may be much memory to give back.
+const LITTLE: Duration = Duration::from_secs(10);
