@@ -280,6 +280,12 @@ async fn events_past_the_limit_are_refused_and_lines_are_read_more_slowly() {
     let (refused, later) = status(again).await;
     assert_eq!(refused, 429);
     assert!((9..=11).contains(&later.unwrap()), "{later:?}");
+    // by whichever protocol they come
+    let append = ask(&server, Method::POST, "/v1/stream/e", &alice).json(&many);
+    assert_eq!(status(append).await.0, 429);
+    let made = ask(&server, Method::PUT, "/v1/stream/made", &alice).json(&many);
+    assert_eq!(status(made).await.0, 429);
+    assert_eq!(get(&server, "/api/executions/made", &alice).await.0, 404);
     let bobs = "/api/executions/bobs/events";
     assert_eq!(post(&server, bobs, &bob, event.clone()).await.0, 200);
     let lines: String = (0..5).map(|_| format!("{event}\n")).collect();

@@ -70,6 +70,7 @@ pub(crate) async fn create(
         return made(&executions, &id, StatusCode::OK, None);
     }
     caller.writes(&executions, body.len())?;
+    caller.writes_events(&executions, drafts.len())?;
     if !executions
         .keep(&id, &kept, (caller.owner(), caller.trace))
         .await?
@@ -152,6 +153,7 @@ pub(crate) async fn append(
     if closes && !ends {
         drafts.push(closing());
     }
+    caller.writes_events(&executions, drafts.len())?;
     let order = text(&headers, STREAM_SEQ);
     let taken = executions
         .take_in_order(&id, &mut drafts, producer.as_ref(), order)

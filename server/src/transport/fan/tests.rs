@@ -1,11 +1,10 @@
 //! A fan alone, and a connection or two.
 
+use bytes::BytesMut;
 use serde_json::json;
 use stepcast_core::event::EventType;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-
-use bytes::BytesMut;
 
 use super::*;
 use crate::context::Draft;
