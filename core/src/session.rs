@@ -65,8 +65,10 @@ pub enum Input<'a, R> {
         /// How much of that.
         manner: Manner,
     },
-    /// A text frame from the client.
+    /// A frame from the client, as JSON.
     Text(&'a str),
+    /// What the client sent cannot be a frame, and why.
+    Unreadable(&'a str),
     /// The log is there.
     Opened {
         /// Whose.
@@ -260,6 +262,7 @@ impl<R: Record> Session<R> {
                 manner,
             } => self.choose(now, executions, watch, (&filter, manner)),
             Input::Text(text) => self.text(now, text),
+            Input::Unreadable(why) => self.error(now, None, 400, format!("not a frame: {why}")),
             Input::Opened {
                 execution_id,
                 epoch,

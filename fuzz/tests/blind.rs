@@ -77,6 +77,7 @@ targets! {
     condition "condition",
     websocket "websocket",
     deflate "deflate",
+    cbor "cbor",
     ingest_body "ingest-body",
     ingest_lines "ingest-lines",
     announce "announce",

@@ -14,6 +14,7 @@ mod api;
 pub mod artifact;
 mod assets;
 pub mod catalog;
+mod cbor;
 pub mod cli;
 pub mod clock;
 mod cloudevent;

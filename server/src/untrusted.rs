@@ -66,6 +66,16 @@ pub fn cloud_event(
     Some(expected.cloud_event_of(&headers, body))
 }
 
+/// What a binary message of a client's says, as JSON.
+pub fn cbor(message: &[u8]) -> Option<String> {
+    crate::cbor::to_json(message).ok()
+}
+
+/// JSON in CBOR.
+pub fn written_in_cbor(json: &str) -> Vec<u8> {
+    crate::cbor::of_json(json.as_bytes())
+}
+
 /// Where a read of Durable Streams begins, by its query.
 pub fn durable_read(query: &str) -> Option<Position> {
     Asked::parse(query).ok().map(|asked| asked.after)

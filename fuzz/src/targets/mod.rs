@@ -24,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     condition::CONDITION,
     socket::WEBSOCKET,
     socket::DEFLATE,
+    socket::CBOR,
     ingest::BODY,
     ingest::LINES,
     ingest::ANNOUNCE,

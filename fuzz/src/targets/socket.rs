@@ -1,6 +1,6 @@
 //! WebSocket frames, as a server reads them.
 
-use stepcast::untrusted::{Incoming, Message};
+use stepcast::untrusted::{Incoming, Message, cbor, written_in_cbor};
 use stepcast_core::wire::close::CloseCode;
 
 use crate::Target;
@@ -55,7 +55,7 @@ pub(super) const WEBSOCKET: Target = Target {
                     assert_eq!(again, (vec![Message::Text(text.clone())], None));
                 }
                 Message::Ping(payload) => assert!(payload.len() <= 125),
-                Message::Binary | Message::Close(_) => {}
+                Message::Binary(_) | Message::Close(_) => {}
             }
         }
         assert!(told <= input.0.len());
@@ -103,8 +103,50 @@ pub(super) const DEFLATE: Target = Target {
         for message in &whole.0 {
             match message {
                 Message::Text(text) => assert!(text.len() <= largest, "{} bytes", text.len()),
-                Message::Ping(_) | Message::Binary | Message::Close(_) => {}
+                Message::Ping(_) | Message::Binary(_) | Message::Close(_) => {}
             }
+        }
+    },
+};
+
+/// What a client says in CBOR.
+pub(super) const CBOR: Target = Target {
+    name: "cbor",
+    largest: 16 << 10,
+    seeds: || {
+        let subscribe = r#"{"action":"subscribe","execution_id":"e","after":"1.7","filter":{"types":["step_error"]},"window":1000}"#;
+        vec![
+            written_in_cbor(r#"{"action":"ping"}"#),
+            written_in_cbor(subscribe),
+            written_in_cbor(r#"[0.1,1.5,-1,18446744073709551615,null,true,[],{}]"#),
+            // of lengths that are not told before, and with a tag
+            b"\xbf\x66action\x7f\x62pi\x62ng\xff\xff".to_vec(),
+            b"\x9f\xc2\x42\x01\x00\xf7\xf9\x3c\x00\xff".to_vec(),
+        ]
+    },
+    words: &["\u{1}", "\0", "action", "\u{7f}", "\u{18}"],
+    long: |size| {
+        vec![
+            vec![0x81; size],
+            vec![0x9f; size],
+            [0xa1, 0x60].repeat(size / 2),
+            [
+                &[0x9b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff][..],
+                &vec![0; size],
+            ]
+            .concat(),
+            [&[0x7f][..], &[0x61, b'x'].repeat(size / 2), &[0xff]].concat(),
+        ]
+    },
+    check: |bytes| {
+        let Some(json) = cbor(bytes) else {
+            return;
+        };
+        // a byte is six at most, of a text, and what separates it from the next
+        assert!(json.len() <= 8 * bytes.len() + 8, "{} bytes", json.len());
+        // deeper than that, JSON is not read
+        if serde_json::from_str::<serde_json::Value>(&json).is_ok() {
+            assert_eq!(cbor(&written_in_cbor(&json)), Some(json));
         }
     },
 };

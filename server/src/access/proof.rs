@@ -114,6 +114,8 @@ pub(crate) const SHARE_COOKIE: &str = "stepcast_share";
 pub(crate) const BEARER_PROTOCOL: &str = "stepcast.bearer.";
 /// The subprotocol that this server speaks, for clients that must have one chosen.
 pub(crate) const PROTOCOL: &str = "stepcast.v1";
+/// The same, in CBOR.
+pub(crate) const CBOR_PROTOCOL: &str = "stepcast.cbor";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! One event as bytes: serialised once, shared by the store and by every reader on every transport.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,9 +10,10 @@ use stepcast_core::id::{Cursor, Epoch, ExecutionId, Seq};
 use stepcast_core::time::{parse_unix_millis, write_unix_millis};
 
 use super::stored::StoredPage;
+use crate::cbor;
 
 /// One event of a log: its SSE frame, in which its JSON stands, so that one allocation serves
-/// the store, SSE and WebSocket.
+/// the store, SSE and WebSocket. In CBOR it is written when somebody asks, once for all who do.
 #[derive(Clone, Debug)]
 pub struct Record {
     epoch: Epoch,
@@ -21,6 +22,8 @@ pub struct Record {
     layout: Layout,
     /// When the log took it, as far as this process knows.
     accepted: Option<Instant>,
+    /// The event in CBOR, once somebody has asked, where the stream has readers that do.
+    cbor: Option<Arc<OnceLock<Bytes>>>,
 }
 
 /// Where the parts of a frame stand in it.
@@ -73,6 +76,7 @@ impl Record {
             frame,
             layout,
             accepted: None,
+            cbor: None,
         }
     }
 
@@ -176,6 +180,20 @@ impl Record {
         self.accepted = accepted;
     }
 
+    /// From now on it is written in CBOR once at most, whoever reads it so.
+    pub(super) fn keep_cbor(&mut self) {
+        self.cbor = Some(Arc::default());
+    }
+
+    /// The event in CBOR: the same object as [`Record::json`].
+    pub(crate) fn cbor(&self) -> Bytes {
+        let written = || Bytes::from(cbor::of_json(self.json_slice()));
+        match &self.cbor {
+            Some(once) => once.get_or_init(written).clone(),
+            None => written(),
+        }
+    }
+
     /// The event, one JSON object.
     pub fn json(&self) -> &str {
         self.text(&self.layout.json)
@@ -204,9 +222,10 @@ impl Record {
         serde_json::from_str(self.json())
     }
 
-    /// Bytes held.
+    /// Bytes held: what may be kept of it in CBOR is held to be as long.
     pub fn size(&self) -> usize {
-        self.frame.len() + size_of::<Self>()
+        let copies = if self.cbor.is_some() { 2 } else { 1 };
+        self.frame.len() * copies + size_of::<Self>()
     }
 
     /// Ranges are made on character boundaries of a `String` and never change.

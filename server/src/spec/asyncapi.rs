@@ -276,7 +276,7 @@ fn channels(frames: &Frames) -> Value {
         {
             channel.insert(
                 "bindings".into(),
-                json!({ "ws": { "method": "GET", "bindingVersion": "0.1.0" } }),
+                json!({ "ws": { "method": "GET", "headers": offered(name), "bindingVersion": "0.1.0" } }),
             );
             channel.insert("x-close-codes".into(), close_codes());
         }
@@ -309,6 +309,20 @@ fn operations_of(frames: &Frames) -> Vec<(String, &'static str, Vec<String>, boo
     ]
 }
 
+/// What a client says of itself when it opens a WebSocket.
+fn offered(channel: &str) -> Value {
+    let protocols = match channel {
+        FILE_WS => "`stepcast.v1`, beside a token as `stepcast.bearer.TOKEN`.",
+        _ => {
+            "What the messages are written in: `stepcast.v1` for JSON, `stepcast.cbor` for CBOR; the first of them counts. A token as `stepcast.bearer.TOKEN`."
+        }
+    };
+    json!({
+        "type": "object",
+        "properties": { "Sec-WebSocket-Protocol": { "type": "string", "description": protocols } },
+    })
+}
+
 fn close_codes() -> Value {
     CloseCode::ALL
         .into_iter()
@@ -333,6 +347,6 @@ const ONE_SSE_NEVER: [&str; 3] = ["watching", "matched", "pong"];
 
 const ABOUT: &str = "Every event of a run, over WebSocket or as server-sent events, from the beginning or from a cursor. The end of a stream is said in band, and so is everything that will not come. Long poll and everything else is in `openapi.json`.";
 
-const SOCKET: &str = "One JSON text message an event or control frame; with `batch=true`, events that are sent together are one message, each on a line of its own. From where, what, how much of it and how fast stands in the address: `after`, `type`, `step`, `fidelity`, `when_slow` and `pace`. The close code says whether to come back.";
+const SOCKET: &str = "One JSON text message an event or control frame; with `batch=true`, events that are sent together are one message, each on a line of its own. With the subprotocol `stepcast.cbor` a message is binary and holds the same in CBOR (RFC 8949), a batch as a sequence (RFC 8742). From where, what, how much of it and how fast stands in the address: `after`, `type`, `step`, `fidelity`, `when_slow` and `pace`. The close code says whether to come back.";
 
 const SSE: &str = "`data:` is the frame. An event has its type in `event:` and its cursor in `id:`; a control frame has `event: control` and no id, so that it never moves the cursor.";

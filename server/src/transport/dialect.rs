@@ -1,6 +1,6 @@
 //! How frames are written: one encoding serves every reader of the same dialect.
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepcast_core::control::ControlFrame;
@@ -10,9 +10,9 @@ use stepcast_core::wire::sse::write_event;
 use super::coding::Coding;
 use super::feed::Frame;
 use super::websocket::frame::{self, Opcode};
-use crate::cloudevent;
 use crate::log::Record;
 use crate::telemetry::Transport;
+use crate::{cbor, cloudevent};
 
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,13 +26,62 @@ pub(crate) enum Dialect {
         /// Compressed; a [`Pen`](super::pen::Pen) does so.
         coding: Option<Coding>,
     },
-    /// Text messages.
+    /// Messages.
     WebSocket {
-        /// Events that are written together are one message, each on a line; else each is a message of its own.
+        /// What they are written in.
+        encoding: Encoding,
+        /// Events that are written together are one message; else each is a message of its own.
         batched: bool,
         /// Compressed, as a stream of server-sent events is.
         coding: Option<Coding>,
     },
+}
+
+/// What the frames of a WebSocket are written in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Encoding {
+    /// JSON, in text messages; of a batch, each event on a line.
+    #[default]
+    Json,
+    /// CBOR (RFC 8949), in binary messages; a batch is a sequence (RFC 8742).
+    Cbor,
+}
+
+impl Encoding {
+    /// A message of one event.
+    fn event(self, record: &Record, out: &mut BytesMut) {
+        match self {
+            Self::Json => frame::write(out, Opcode::Text, record.json_slice()),
+            Self::Cbor => frame::write(out, Opcode::Binary, &record.cbor()),
+        }
+    }
+
+    /// One message of several.
+    fn events(self, records: &[&Record], out: &mut BytesMut) {
+        match self {
+            Self::Json => lines(records, out),
+            Self::Cbor => sequence(records, out),
+        }
+    }
+
+    /// A message that has this JSON to say.
+    fn said(self, json: &str, out: &mut BytesMut) {
+        match self {
+            Self::Json => frame::write(out, Opcode::Text, json.as_bytes()),
+            Self::Cbor => frame::write(out, Opcode::Binary, &cbor::of_json(json.as_bytes())),
+        }
+    }
+
+    /// What a binary message of a client's says, as JSON.
+    ///
+    /// # Errors
+    /// Where it says nothing, in words for the client.
+    pub(super) fn heard(self, message: &[u8]) -> Result<String, String> {
+        match self {
+            Self::Json => Err("a binary message, where JSON is spoken".to_owned()),
+            Self::Cbor => cbor::to_json(message),
+        }
+    }
 }
 
 /// How server-sent events are written.
@@ -81,8 +130,8 @@ impl Dialect {
         let mut rest = frames;
         while let Some((frame, after)) = rest.split_first() {
             let together = self.together(rest);
-            if together.len() > 1 {
-                lines(&together, out);
+            if let (Self::WebSocket { encoding, .. }, 2..) = (self, together.len()) {
+                encoding.events(&together, out);
                 rest = rest.get(together.len()..).unwrap_or_default();
                 continue;
             }
@@ -99,9 +148,15 @@ impl Dialect {
 
     /// Writes events that follow each other, as they are before they are compressed.
     pub(super) fn events(self, records: &[Record], out: &mut BytesMut) {
-        if matches!(self, Self::WebSocket { batched: true, .. }) && !records.is_empty() {
+        if let Self::WebSocket {
+            batched: true,
+            encoding,
+            ..
+        } = self
+            && !records.is_empty()
+        {
             let records: Vec<&Record> = records.iter().collect();
-            return lines(&records, out);
+            return encoding.events(&records, out);
         }
         for record in records {
             self.event(record, out);
@@ -133,6 +188,14 @@ impl Dialect {
         events.collect()
     }
 
+    /// What its frames are written in.
+    pub(super) const fn encoding(self) -> Encoding {
+        match self {
+            Self::Sse { .. } => Encoding::Json,
+            Self::WebSocket { encoding, .. } => encoding,
+        }
+    }
+
     /// Whether it is a WebSocket's.
     pub(super) fn is_web_socket(self) -> bool {
         matches!(self, Self::WebSocket { .. })
@@ -160,19 +223,20 @@ impl Dialect {
     }
 
     fn event(self, record: &Record, out: &mut BytesMut) {
-        let Self::Sse { format, .. } = self else {
-            return frame::write(out, Opcode::Text, record.json_slice());
-        };
-        if format == Format::Full {
-            return out.put_slice(&record.sse_bytes());
+        match self {
+            Self::WebSocket { encoding, .. } => encoding.event(record, out),
+            Self::Sse {
+                format: Format::Full,
+                ..
+            } => out.put_slice(&record.sse_bytes()),
+            Self::Sse { .. } => self.placed(record, &record.cursor().to_string(), out),
         }
-        self.placed(record, &record.cursor().to_string(), out);
     }
 
     /// An event with an id of its own.
     fn placed(self, record: &Record, id: &str, out: &mut BytesMut) {
         let Self::Sse { format, .. } = self else {
-            return frame::write(out, Opcode::Text, record.json_slice());
+            return self.event(record, out);
         };
         let mut text = String::new();
         let id = Some(id);
@@ -197,12 +261,12 @@ impl Dialect {
         // a control frame is strings and numbers: it always serialises
         let json = serde_json::to_string(control).unwrap_or_default();
         let is_ping = *control == (ControlFrame::Ping {});
-        if self.is_web_socket() {
-            // the protocol's own ping finds dead peers; the text is one that a script can see
+        if let Self::WebSocket { encoding, .. } = self {
+            // the protocol's own ping finds dead peers; the message is one that a script can see
             if is_ping {
                 frame::write(out, Opcode::Ping, b"");
             }
-            return frame::write(out, Opcode::Text, json.as_bytes());
+            return encoding.said(&json, out);
         }
         let mut text = String::new();
         if let ControlFrame::Hello { retry_ms, .. } | ControlFrame::Goaway { retry_ms } = control {
@@ -234,6 +298,15 @@ fn lines(records: &[&Record], out: &mut BytesMut) {
             out.put_u8(b'\n');
         }
         out.put_slice(record.json_slice());
+    }
+}
+
+/// One binary message of events: in CBOR they follow each other.
+fn sequence(records: &[&Record], out: &mut BytesMut) {
+    let events: Vec<Bytes> = records.iter().map(|record| record.cbor()).collect();
+    frame::write_head(out, Opcode::Binary, events.iter().map(Bytes::len).sum());
+    for event in &events {
+        out.put_slice(event);
     }
 }
 

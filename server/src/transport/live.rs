@@ -40,8 +40,8 @@ pub(super) struct Live {
 /// What a client's bytes come to.
 #[derive(Default)]
 struct Said {
-    /// Text frames for the feed.
-    texts: Vec<String>,
+    /// Frames for the feed, or why a message is none.
+    frames: Vec<Result<String, String>>,
     /// What the protocol answers.
     answer: BytesMut,
     /// It has closed, broken the protocol, or gone: nothing follows the answer.
@@ -90,7 +90,7 @@ impl Live {
             if said.ends {
                 return Ok(());
             }
-            said.texts.iter().for_each(|text| feed.text(text));
+            said.frames.iter().for_each(|frame| feed.heard(frame));
             let frames = feed.ready().await;
             if frames.iter().any(Frame::is_ping) {
                 if self.seat.is_silent(self.silence) {
@@ -220,11 +220,11 @@ impl Live {
             ends: !self.take_in()?,
             ..Said::default()
         };
+        let encoding = self.seat.dialect.encoding();
         while !said.ends {
             match self.incoming.next(self.largest) {
-                Ok(Some(Message::Text(text))) => said.texts.push(text),
-                // no frame of ours is binary: the feed answers that it is none
-                Ok(Some(Message::Binary)) => said.texts.push(String::new()),
+                Ok(Some(Message::Text(text))) => said.frames.push(Ok(text)),
+                Ok(Some(Message::Binary(bytes))) => said.frames.push(encoding.heard(&bytes)),
                 Ok(Some(Message::Ping(payload))) => {
                     frame::write(&mut said.answer, Opcode::Pong, &payload);
                 }

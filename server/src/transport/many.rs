@@ -32,10 +32,12 @@ pub(crate) async fn web_socket(
     Query(websocket::Parameters { batch }): Query<websocket::Parameters>,
     handshake: Result<Handshake, Problem>,
 ) -> Result<Response, Problem> {
-    let (handshake, coding) = handshake?.compressed(executions.config().compression.streams);
-    let feed = Feed::many(executions.clone(), caller);
+    let (handshake, encoding) = handshake?.encoded();
+    let (handshake, coding) = handshake.compressed(executions.config().compression.streams);
+    let feed = Feed::many(executions.clone(), caller).encoded(encoding);
     Ok(handshake.accept(move |socket, read| {
         let dialect = Dialect::WebSocket {
+            encoding,
             batched: batch,
             coding,
         };

@@ -30,6 +30,7 @@ mod attack_smuggle;
 mod attack_text;
 mod autobahn;
 mod beacon;
+mod cbor;
 mod cli;
 mod coalesce;
 mod compression;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -155,6 +156,9 @@ impl Stream {
         };
         let mut record = Record::assemble(&parts, cursor, now);
         record.set_accepted(Some(accepted));
+        if self.read_in_cbor.load(Ordering::Relaxed) {
+            record.keep_cbor();
+        }
         state.next += 1;
         let queued = self.queue.is_some();
         self.streams.numbers().accepted(1, record.json().len());

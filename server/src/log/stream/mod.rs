@@ -68,6 +68,8 @@ pub struct Stream {
     redaction: OnceLock<Redaction>,
     /// Whether anything was.
     redacted: AtomicBool,
+    /// Whether anybody has read it in CBOR.
+    read_in_cbor: AtomicBool,
     /// Told when fewer bytes wait for the store, or the store works again.
     room: Notify,
 }
@@ -150,6 +152,7 @@ impl Stream {
             room: Notify::new(),
             redaction: OnceLock::new(),
             redacted: AtomicBool::new(false),
+            read_in_cbor: AtomicBool::new(false),
         }
     }
 
@@ -264,6 +267,11 @@ impl Stream {
     /// Whether anything was taken out, as far as this process knows.
     fn has_redacted(&self) -> bool {
         self.redacted.load(Ordering::Relaxed)
+    }
+
+    /// Somebody reads it in CBOR: events to come are written so once, for all that do.
+    pub(crate) fn keep_cbor(&self) {
+        self.read_in_cbor.store(true, Ordering::Relaxed);
     }
 
     /// Holds so much of it in memory from the next event on.

@@ -27,7 +27,7 @@ pub(crate) enum Coding {
     Gzip,
     /// RFC 7932. Its streams cannot be joined half-way, so each connection has its own.
     Brotli,
-    /// RFC 7692: each text message of a WebSocket for itself, or with what the messages before it held where `takes_over`.
+    /// RFC 7692: each message of a WebSocket for itself, or with what the messages before it held where `takes_over`.
     Messages {
         /// Whether a message may refer to those before it.
         takes_over: bool,
@@ -89,7 +89,7 @@ impl Coding {
 pub(super) enum Encoder {
     /// Blocks of deflate, without what stands around them.
     Deflate(Compress),
-    /// The text messages among the frames of a WebSocket.
+    /// The messages among the frames of a WebSocket.
     Messages {
         compress: Compress,
         takes_over: bool,
@@ -139,7 +139,7 @@ impl Encoder {
             } => {
                 let mut rest = plain;
                 while let Some((head, payload, after)) = frame::split(rest) {
-                    if frame::is_text(head) {
+                    if frame::is_message(head) {
                         if !*takes_over {
                             compress.reset();
                         }
@@ -147,7 +147,7 @@ impl Encoder {
                         deflate(compress, payload, &mut message)?;
                         let length = message.len().saturating_sub(FLUSHED.len());
                         message.truncate(length);
-                        frame::write_compressed(out, &message);
+                        frame::write_compressed(out, head, &message);
                     } else {
                         out.put_slice(head);
                         out.put_slice(payload);

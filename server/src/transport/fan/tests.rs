@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::context::Draft;
 use crate::log::{Budget, Log, MemoryStore, NewExecution};
-use crate::transport::dialect::Dialect;
+use crate::transport::dialect::{Dialect, Encoding};
 
 fn fans() -> Fans {
     let delivery = Arc::new(Delivery::new(true));
@@ -36,6 +36,7 @@ async fn what_comes_before_the_first_turn_of_a_fan_is_written() {
     let seat = Arc::new(Seat::new(
         socket.into(),
         Dialect::WebSocket {
+            encoding: Encoding::Json,
             batched: false,
             coding: None,
         },
@@ -68,6 +69,7 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
     let seat = Arc::new(Seat::new(
         socket,
         Dialect::WebSocket {
+            encoding: Encoding::Json,
             batched: false,
             coding: None,
         },
@@ -101,4 +103,24 @@ async fn a_connection_that_is_full_is_given_up_with_its_last_event() {
     let (written, read) = tokio::join!(rest, reading);
     written.unwrap();
     read.expect("the last piece stays behind").unwrap();
+}
+
+/// Whoever reads it in CBOR, alone or with others, is given the same bytes.
+#[tokio::test]
+async fn an_event_is_written_in_cbor_once() {
+    let log = Log::new(Arc::new(MemoryStore::new()));
+    let new = NewExecution::named("e".parse().unwrap(), "test", 1);
+    let stream = log.create(&new, Budget::default()).unwrap();
+    stream.keep_cbor();
+    let draft = Draft {
+        event_type: EventType::StepProgress,
+        step_id: None,
+        data: json!({ "n": 1 }),
+        metadata: None,
+    };
+    stream.append(&draft).await.unwrap();
+    let read = || stream.read_ring(0, 1, 1).unwrap().remove(0).cbor();
+    let (one, other) = (read(), read());
+    assert!(!one.is_empty());
+    assert_eq!(one.as_ptr(), other.as_ptr());
 }

@@ -9,6 +9,7 @@ use stepcast_core::id::{Cursor, ExecutionId, Position, Seq};
 use stepcast_core::session::Input;
 use tokio::sync::watch;
 
+use super::super::dialect::Encoding;
 use super::Feed;
 use crate::access::{Action, Closed, Deed, Denied, Identity, Lease, On, Pass, decide};
 use crate::limits::{Kind, Who};
@@ -128,6 +129,9 @@ impl Feed {
         earliest: Seq,
         stream: Arc<Stream>,
     ) -> Input<'static, Record> {
+        if self.encoding == Encoding::Cbor {
+            stream.keep_cbor();
+        }
         let (epoch, key, told) = (stream.epoch(), stream.key(), stream.tail());
         let (places, resumes) = (&mut self.places, &mut self.resumes);
         let (many, mut written) = (self.many, told.last_seq);

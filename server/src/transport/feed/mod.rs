@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use self::finding::Search;
 use self::logs::{Open, turn};
+use super::dialect::Encoding;
 use super::parameters::Selection;
 use super::places::Places;
 use crate::access::{Caller, Denied, Identity, Lease};
@@ -110,6 +111,8 @@ pub(crate) struct Feed {
     comes_back: Option<Cursor>,
     /// Readers that came back to a place, and were not counted yet.
     resumes: Resumes,
+    /// What its events are written in.
+    encoding: Encoding,
 }
 
 impl Feed {
@@ -213,7 +216,14 @@ impl Feed {
             paced: false,
             comes_back: None,
             resumes: Resumes::default(),
+            encoding: Encoding::default(),
         }
+    }
+
+    /// The same, whose events are written so.
+    pub(crate) fn encoded(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
     }
 
     /// The same, told this first.
@@ -274,6 +284,7 @@ impl Feed {
             paced: false,
             comes_back: None,
             resumes: Resumes::default(),
+            encoding: Encoding::default(),
         })
     }
 
@@ -286,9 +297,13 @@ impl Feed {
         (!self.leaving).then(|| (stream.clone(), (Cursor { epoch, seq }, manner)))
     }
 
-    /// A text frame of the client's.
-    pub(crate) fn text(&mut self, text: &str) {
-        self.session.handle(self.clock.now(), Input::Text(text));
+    /// A frame of the client's, or why what it sent is none.
+    pub(crate) fn heard(&mut self, said: &Result<String, String>) {
+        let input = match said {
+            Ok(text) => Input::Text(text),
+            Err(why) => Input::Unreadable(why),
+        };
+        self.session.handle(self.clock.now(), input);
     }
 
     /// Whether it may follow many executions.

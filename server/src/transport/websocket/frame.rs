@@ -18,6 +18,8 @@ use crate::transport::coding::FLUSHED;
 pub(crate) enum Opcode {
     /// A whole text message.
     Text,
+    /// A whole binary message.
+    Binary,
     /// A question for a pong.
     Ping,
     /// The answer to a ping.
@@ -35,7 +37,8 @@ pub(crate) fn write(out: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
 /// Writes what stands before a payload of so many bytes.
 pub(crate) fn write_head(out: &mut BytesMut, opcode: Opcode, length: usize) {
     let first = match opcode {
-        Opcode::Text => 0x81,
+        Opcode::Text => TEXT,
+        Opcode::Binary => BINARY,
         Opcode::Close => 0x88,
         Opcode::Ping => 0x89,
         Opcode::Pong => 0x8a,
@@ -56,10 +59,14 @@ pub(crate) fn write_head(out: &mut BytesMut, opcode: Opcode, length: usize) {
     }
 }
 
-/// Writes a text message that is compressed.
-pub(crate) fn write_compressed(out: &mut BytesMut, payload: &[u8]) {
+/// Writes a message that is compressed, of the kind of the one whose head this was.
+pub(crate) fn write_compressed(out: &mut BytesMut, head: &[u8], payload: &[u8]) {
     let start = out.len();
-    write(out, Opcode::Text, payload);
+    let opcode = match head.first() {
+        Some(&BINARY) => Opcode::Binary,
+        _ => Opcode::Text,
+    };
+    write(out, opcode, payload);
     if let Some(first) = out.get_mut(start) {
         *first |= COMPRESSED;
     }
@@ -74,10 +81,16 @@ pub(crate) fn split(frames: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((head, payload, rest))
 }
 
-/// Whether this is the head of a text message.
-pub(crate) fn is_text(head: &[u8]) -> bool {
-    head.first() == Some(&0x81)
+/// Whether this is the head of a message, text or binary.
+pub(crate) fn is_message(head: &[u8]) -> bool {
+    matches!(head.first(), Some(&(TEXT | BINARY)))
 }
+
+/// The first byte of a whole text message.
+const TEXT: u8 = 0x81;
+
+/// The first byte of a whole binary message.
+const BINARY: u8 = 0x82;
 
 /// RSV1: the message is compressed (RFC 7692).
 const COMPRESSED: u8 = 0x40;
@@ -92,8 +105,8 @@ pub(crate) fn write_close(out: &mut BytesMut, code: u16) {
 pub enum Message {
     /// A whole text message.
     Text(String),
-    /// A whole binary message; nobody asks what is in it.
-    Binary,
+    /// A whole binary message.
+    Binary(Vec<u8>),
     /// To be answered with the same payload.
     Ping(Vec<u8>),
     /// The client closes, with this code.
@@ -251,7 +264,7 @@ impl Incoming {
             false => message.bytes,
         };
         if !message.is_text {
-            return Ok(Some(Message::Binary));
+            return Ok(Some(Message::Binary(bytes)));
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(Message::Text(text))),
@@ -386,7 +399,7 @@ mod tests {
             Message::Ping(b"ping in between".to_vec()),
             text("t\u{e4}wo"),
             text(&long),
-            Message::Binary,
+            Message::Binary(vec![0xff]),
             Message::Close(Some(1000)),
         ];
         for size in [1, 2, 3, 7, 4096, bytes.len()] {

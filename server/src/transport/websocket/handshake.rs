@@ -9,10 +9,11 @@ use bytes::Bytes;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::deflate::Offer;
-use crate::access::proof::{PROTOCOL, protocols};
+use crate::access::proof::{CBOR_PROTOCOL, PROTOCOL, protocols};
 use crate::error::Problem;
 use crate::socket::{Handover, Socket};
 use crate::transport::coding::Coding;
+use crate::transport::dialect::Encoding;
 
 /// A request that asks for a WebSocket as it should.
 #[derive(Debug)]
@@ -96,6 +97,20 @@ impl Handshake {
             self.chosen = Some(protocol);
         }
         offered
+    }
+
+    /// What the client likes best of what frames may be written in.
+    pub(in crate::transport) fn encoded(mut self) -> (Self, Encoding) {
+        let known = self.offered.iter().find_map(|offered| match &**offered {
+            PROTOCOL => Some(Encoding::Json),
+            CBOR_PROTOCOL => Some(Encoding::Cbor),
+            _ => None,
+        });
+        let encoding = known.unwrap_or_default();
+        if encoding == Encoding::Cbor {
+            self.chosen = Some(CBOR_PROTOCOL);
+        }
+        (self, encoding)
     }
 
     /// Compresses messages where the client offers it and the settings have it so.

@@ -1,4 +1,4 @@
-//! `WS /ws/pipeline/{execution_id}`: a text message an event, or several in one.
+//! `WS /ws/pipeline/{execution_id}`: a message an event, or several in one.
 
 pub(crate) mod artifact;
 mod deflate;
@@ -44,10 +44,12 @@ pub(crate) async fn open(
     let Path(id) =
         id.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
     let id: ExecutionId = id.parse()?;
-    let (handshake, coding) = handshake?.compressed(executions.config().compression.streams);
-    let feed = Feed::single(executions.clone(), id, selection, caller);
+    let (handshake, encoding) = handshake?.encoded();
+    let (handshake, coding) = handshake.compressed(executions.config().compression.streams);
+    let feed = Feed::single(executions.clone(), id, selection, caller).encoded(encoding);
     Ok(handshake.accept(move |socket, read| {
         let dialect = Dialect::WebSocket {
+            encoding,
             batched: batch,
             coding,
         };

@@ -15,8 +15,13 @@ pub(super) fn framing(cases: &mut Cases) {
             &[text(&payload)],
             &[said(&payload)],
         );
-        let binary = frame(FIN | BINARY, &vec![0xfe; length]);
-        cases.good(&format!("1.2.{number}"), &[binary], &[Message::Binary]);
+        let payload = vec![0xfe; length];
+        let binary = frame(FIN | BINARY, &payload);
+        cases.good(
+            &format!("1.2.{number}"),
+            &[binary],
+            &[Message::Binary(payload)],
+        );
     }
 }
 

@@ -206,7 +206,7 @@ async fn the_server_answers_each_case_with_pongs_and_the_right_close() {
             let expected = match message {
                 Message::Ping(payload) => (PONG, payload.clone()),
                 Message::Close(code) => (CLOSE, code.unwrap_or(1000).to_be_bytes().to_vec()),
-                Message::Text(_) | Message::Binary => continue,
+                Message::Text(_) | Message::Binary(_) => continue,
             };
             assert_eq!(
                 control(&mut socket).await,

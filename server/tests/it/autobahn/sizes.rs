@@ -18,7 +18,7 @@ pub(super) fn sizes(cases: &mut Cases) {
         cases.good(
             &format!("9.2.{}", n + 1),
             &[frame(FIN | BINARY, payload.as_bytes())],
-            &[Message::Binary],
+            &[Message::Binary(payload.clone().into_bytes())],
         );
     }
     cases.bad("9.1.4", &[text(&"*".repeat(LARGEST + 1))], &[], 1009);
@@ -102,7 +102,7 @@ pub(super) fn deflated(cases: &mut Cases) {
         cases.add(
             &format!("13.1.{number}"),
             &[binary],
-            &[Message::Binary],
+            &[Message::Binary(payload.into_bytes())],
             None,
             true,
         );

@@ -7,22 +7,37 @@ use stepcast_core::wire::sse::Message;
 
 use super::wire::{event_stream, frame, graphql_socket, operation, pause, update, web_socket};
 use super::{Asked, Row, Told};
+use crate::cbor::{CBOR, JSON};
 use crate::harness::{Server, soon};
 
-pub(super) const ROWS: [Row; 17] = [
+pub(super) const ROWS: [Row; 21] = [
     of("SSE", |server, asked| sse(server, asked, "").boxed()),
     of("SSE of many", |server, asked| {
         many_sse(server, asked).boxed()
     }),
-    of("WebSocket", |server, asked| ws(server, asked, "").boxed()),
+    of("WebSocket", |server, asked| {
+        ws(server, JSON, asked, "").boxed()
+    }),
     of("WebSocket in batches", |server, asked| {
-        ws(server, asked, "&batch=true").boxed()
+        ws(server, JSON, asked, "&batch=true").boxed()
     }),
     of("WebSocket of many", |server, asked| {
-        many_ws(server, asked, "").boxed()
+        many_ws(server, JSON, asked, "").boxed()
     }),
     of("WebSocket of many in batches", |server, asked| {
-        many_ws(server, asked, "?batch=true").boxed()
+        many_ws(server, JSON, asked, "?batch=true").boxed()
+    }),
+    of("WebSocket in CBOR", |server, asked| {
+        ws(server, CBOR, asked, "").boxed()
+    }),
+    of("WebSocket in batches in CBOR", |server, asked| {
+        ws(server, CBOR, asked, "&batch=true").boxed()
+    }),
+    of("WebSocket of many in CBOR", |server, asked| {
+        many_ws(server, CBOR, asked, "").boxed()
+    }),
+    of("WebSocket of many in batches in CBOR", |server, asked| {
+        many_ws(server, CBOR, asked, "?batch=true").boxed()
     }),
     of("pages", |server, asked| {
         pages(server, asked, "limit=5000").boxed()
@@ -105,16 +120,17 @@ async fn many_sse(server: &Server, asked: Asked) -> Told {
     event_stream(get(server, &path, &asked), &asked, message).await
 }
 
-async fn ws(server: &Server, asked: Asked, query: &str) -> Told {
+async fn ws(server: &Server, protocol: &str, asked: Asked, query: &str) -> Told {
     let after = asked.after.as_deref().unwrap_or_default();
     let path = format!("/ws/pipeline/{}?after={after}{query}", asked.id);
-    web_socket(server, &path, None, &asked).await
+    web_socket(server, protocol, &path, None, &asked).await
 }
 
-async fn many_ws(server: &Server, asked: Asked, query: &str) -> Told {
+async fn many_ws(server: &Server, protocol: &str, asked: Asked, query: &str) -> Told {
     let after = asked.after.as_deref().unwrap_or("earliest");
     let say = json!({ "action": "subscribe", "execution_id": asked.id, "after": after });
-    web_socket(server, &format!("/ws/executions{query}"), Some(say), &asked).await
+    let path = format!("/ws/executions{query}");
+    web_socket(server, protocol, &path, Some(say), &asked).await
 }
 
 /// One page; the next is asked for as the next connection.

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite;
 
 use super::{Asked, Told};
 use crate::access_harness::ws as connect;
+use crate::cbor::{self, CBOR};
 use crate::harness::{Server, Sse, Ws, soon};
 
 /// How long a slow reader reads nothing.
@@ -67,27 +68,31 @@ pub(super) fn gap(value: &Value) -> (u64, u64) {
     (number("from"), number("to"))
 }
 
-/// Reads a WebSocket of ours, whose messages are frames, or several, a line each.
+/// Reads a WebSocket of ours, whose messages are frames, or several.
 pub(super) async fn web_socket(
     server: &Server,
+    protocol: &str,
     path: &str,
     say: Option<Value>,
     asked: &Asked,
 ) -> Told {
     let mut told = Told::default();
-    let mut ws = server.ws(path).await;
+    let offered = [("sec-websocket-protocol", protocol)];
+    let (mut ws, chosen) = connect(server, path, &offered).await.unwrap();
+    assert_eq!(chosen.as_deref(), Some(protocol));
     if let Some(say) = say {
-        ws.0.send(tungstenite::Message::text(say.to_string()))
-            .await
-            .unwrap();
+        let said = match protocol {
+            CBOR => tungstenite::Message::binary(cbor::written(&say)),
+            _ => tungstenite::Message::text(say.to_string()),
+        };
+        ws.0.send(said).await.unwrap();
     }
     pause(asked).await;
     let mut epoch = Value::Null;
     while told.items.len() < asked.most
-        && let Ok(message) = ws.message().await
+        && let Ok(frames) = cbor::frames(&mut ws, protocol == CBOR).await
     {
-        for line in message.split('\n') {
-            let value: Value = serde_json::from_str(line).unwrap();
+        for value in frames {
             if value["control"] == "hello" {
                 epoch = value["epoch"].clone();
             }
