@@ -35,7 +35,7 @@ use crate::pace::Pace;
 use crate::pattern::{Mark, Pattern, Since};
 use crate::time::Time;
 use crate::wire::close::CloseCode;
-use subscription::{Subscription, Wish};
+use subscription::{Held, Wish};
 use watching::Watch;
 
 /// Everything the session is told.
@@ -206,7 +206,7 @@ pub enum Output<R> {
 #[derive(Debug)]
 pub struct Session<R> {
     config: SessionConfig,
-    subscriptions: BTreeMap<ExecutionId, Subscription<R>>,
+    subscriptions: BTreeMap<ExecutionId, Held<R>>,
     watches: BTreeMap<String, Watch>,
     /// Kept until the [`Output::Drop`] is drained: the last events need it.
     epochs: BTreeMap<ExecutionId, Epoch>,
@@ -345,7 +345,7 @@ impl<R: Record> Session<R> {
     }
 
     fn next_due(&self) -> Time {
-        let due = self.subscriptions.values().filter_map(Subscription::wakes);
+        let due = self.subscriptions.values().filter_map(|it| it.wakes());
         due.fold(self.ping_at, Time::min)
     }
 

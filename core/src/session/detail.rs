@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::subscription::{Subscription, passes};
+use super::subscription::{Held, Subscription, passes};
 use super::{Output, Record, Session};
 use crate::control::{ControlFrame, EndReason, GapReason};
 use crate::fidelity::{Fidelity, WhenSlow};
@@ -39,7 +39,7 @@ impl<R: Record> Session<R> {
     /// Asks for the view in place of what came before, where that is what the client wants; whether it does.
     pub(super) fn view(&mut self, execution_id: &ExecutionId) -> bool {
         let it = self.subscriptions.get_mut(execution_id);
-        let wants = |it: &&mut Subscription<R>| {
+        let wants = |it: &&mut Held<R>| {
             it.manner.fidelity == Fidelity::Snapshot && it.cursor == 0 && it.tail > 0
         };
         let Some(it) = it.filter(wants) else {
@@ -78,7 +78,7 @@ impl<R: Record> Session<R> {
     /// Has what was gathered for long enough read again, and sent.
     pub(super) fn ripen(&mut self, now: Time) {
         let ripe = |it: &Subscription<R>| it.gathers.is_some_and(|at| at <= now);
-        let of = |(id, it): (&ExecutionId, &Subscription<R>)| ripe(it).then(|| id.clone());
+        let of = |(id, it): (&ExecutionId, &Held<R>)| ripe(it).then(|| id.clone());
         let ripe: Vec<ExecutionId> = self.subscriptions.iter().filter_map(of).collect();
         for execution_id in &ripe {
             if let Some(it) = self.subscriptions.get_mut(execution_id) {

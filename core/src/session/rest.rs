@@ -53,7 +53,9 @@ impl<R: Record> Session<R> {
         it.news = cursor.seq;
         it.grown(last_seq.max(cursor.seq), true);
         it.look = true;
-        session.subscriptions.insert(execution_id.clone(), it);
+        session
+            .subscriptions
+            .insert(execution_id.clone(), Box::new(it));
         session.epochs.insert(execution_id.clone(), cursor.epoch);
         session.read(&execution_id);
         session

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use super::detail::send;
 use super::pacing::Bounds;
-use super::subscription::{Subscription, Wish, passes};
+use super::subscription::{Held, Subscription, Wish, passes};
 use super::{Output, Record, Session};
 use crate::control::{ControlFrame, EndReason, GapReason};
 use crate::id::{Cursor, Epoch, ExecutionId, Position, Seq};
@@ -32,7 +32,7 @@ impl<R: Record> Session<R> {
     pub(super) fn open(&mut self, execution_id: ExecutionId, wish: Wish) {
         self.outputs.push_back(Output::Open(execution_id.clone()));
         self.subscriptions
-            .insert(execution_id, Subscription::new(wish));
+            .insert(execution_id, Box::new(Subscription::new(wish)));
     }
 
     pub(super) fn unsubscribe(&mut self, now: Time, execution_id: ExecutionId) {
@@ -187,7 +187,7 @@ impl<R: Record> Session<R> {
     /// Releases what the paces of all subscriptions say is due.
     pub(super) fn release(&mut self, now: Time) {
         let due = |it: &Subscription<R>| it.due().is_some_and(|at| at <= now);
-        let of = |(id, it): (&ExecutionId, &Subscription<R>)| due(it).then(|| id.clone());
+        let of = |(id, it): (&ExecutionId, &Held<R>)| due(it).then(|| id.clone());
         let due: Vec<ExecutionId> = self.subscriptions.iter().filter_map(of).collect();
         for execution_id in &due {
             let it = self.subscriptions.get_mut(execution_id);
@@ -195,7 +195,7 @@ impl<R: Record> Session<R> {
                 pacing: Some(pacing),
                 filter,
                 ..
-            }) = it
+            }) = it.map(Box::as_mut)
             {
                 let (records, bounds) = pacing.release(now, |record| passes(filter, record));
                 self.deliver(now, execution_id, records, bounds);
@@ -266,7 +266,7 @@ impl<R: Record> Session<R> {
             it.unwritten = false;
         }
         self.release(now);
-        let due = |(id, it): (&ExecutionId, &Subscription<R>)| it.is_due().then(|| id.clone());
+        let due = |(id, it): (&ExecutionId, &Held<R>)| it.is_due().then(|| id.clone());
         let start = self.turn.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.subscriptions.range((start, Bound::Unbounded));
         let mut order: Vec<ExecutionId> = behind.filter_map(due).collect();
@@ -312,7 +312,7 @@ impl<R: Record> Session<R> {
     /// Tells the client how far it has come, where what its filter held back is the last that it is past: so that it
     /// comes back from there, and what retention has dropped meanwhile of that is no gap.
     pub(super) fn tell_places(&mut self, now: Time) {
-        let behind = |(id, it): (&ExecutionId, &Subscription<R>)| {
+        let behind = |(id, it): (&ExecutionId, &Held<R>)| {
             (it.opened && !it.leaving && it.cursor > it.told).then(|| id.clone())
         };
         let behind: Vec<ExecutionId> = self.subscriptions.iter().filter_map(behind).collect();

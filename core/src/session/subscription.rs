@@ -43,6 +43,9 @@ impl Unacknowledged {
     }
 }
 
+/// As a session has it: a node of the map has room for eleven, and most connections have one.
+pub(super) type Held<R> = Box<Subscription<R>>;
+
 /// Where one subscription stands.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription<R> {
