@@ -3,21 +3,14 @@
 //! A server on loopback is reachable for every page that the machine's browser has open: directly, and under a
 //! name of the page's own that resolves to loopback. The first shows in `Origin`, the second in `Host`.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 
+use crate::config::Config;
 use crate::error::Problem;
-use crate::executions::Executions;
 
 /// Answers 403 where `Host` or `Origin` carries a name that is not allowed.
-pub(crate) async fn same_site(
-    State(executions): State<Executions>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let config = executions.config();
+pub(crate) fn same_site(config: &Config, request: &Request) -> Result<(), Problem> {
     let allowed = &config.allowed_hosts;
     let passes = |host: &str| {
         allowed
@@ -35,10 +28,10 @@ pub(crate) async fn same_site(
         own || config.edge.allows(origin)
     });
     if host.is_some_and(passes) && origin_passes {
-        return next.run(request).await;
+        return Ok(());
     }
     let detail = "This server is asked under a name that it does not answer to; the settings are allowed_hosts and edge.allowed_origins.";
-    Problem::new(StatusCode::FORBIDDEN, detail).into_response()
+    Err(Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
 /// A value that is not text is taken for a name that nobody allows.

@@ -151,7 +151,7 @@ pub async fn serve(
         tokio::spawn(certificate.follow(executions.stopping().clone()));
     }
     let connections = Connections {
-        router: router::router(executions.clone()),
+        way: router::way(executions.clone()),
         certificate,
         write_deadline: Duration::from_millis(config.write_deadline_ms),
         http: (&config.limits).into(),

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Extension, Router};
 
@@ -14,9 +13,10 @@ use crate::access::Action::{
     Resume, Share, Start, Watch, WatchAll,
 };
 use crate::access::gate::{self, Gate};
+use crate::edge::Way;
 use crate::executions::Executions;
 use crate::transport::{agui, aisdk, durable, graphql, many, sse, websocket};
-use crate::{api, assets, edge, guard, spec};
+use crate::{api, assets, edge, spec};
 
 /// What a route asks of who calls, on a server with accounts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,15 +93,13 @@ impl Routes {
 }
 
 /// The whole application.
-pub(crate) fn router(executions: Executions) -> Router {
-    let limit = DefaultBodyLimit::max(executions.config().max_body_bytes);
+pub(crate) fn way(executions: Executions) -> Way {
     let Routes { router, rules } = all();
     let settings = &executions.config().graphql;
     let schema = crate::graphql::schema(settings, !executions.access().is_closed());
     let mut router = router
         .fallback(get(assets::serve))
-        .layer(Extension(graphql::GraphQl(schema)))
-        .layer(limit);
+        .layer(Extension(graphql::GraphQl(schema)));
     if let Some(closed) = executions.access().closed() {
         let mut asks: HashMap<_, Vec<_>> = HashMap::new();
         for Route { method, path, ask } in rules {
@@ -110,23 +108,11 @@ pub(crate) fn router(executions: Executions) -> Router {
         let gate = Gate::new(executions.clone(), closed.clone(), Rules(asks));
         router = router.layer(from_fn_with_state(gate, gate::pass));
     }
-    if executions.config().compression.responses {
-        router = router.layer(from_fn(edge::compress));
-    }
     // a browser asks whether it may ask before it shows a credential
     if let Some(cors) = edge::cross_origin(&executions.config().edge) {
         router = router.layer(cors);
     }
-    router = router
-        .layer(from_fn_with_state(executions.clone(), guard::same_site))
-        .layer(from_fn_with_state(
-            edge::Strict::of(&executions.config().edge),
-            edge::harden,
-        ));
-    if let Some(proxies) = edge::Proxies::of(&executions.config().edge) {
-        router = router.layer(from_fn_with_state(proxies, edge::locate));
-    }
-    router.layer(from_fn(edge::name)).with_state(executions)
+    Way::to(router.with_state(executions.clone()), executions)
 }
 
 fn all() -> Routes {

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tower_http::compression::predicate::SizeAbove;
@@ -35,25 +34,33 @@ impl Default for CompressionSettings {
     }
 }
 
-/// Compresses what is worth it. A body that is not has no room for the state of a compressor: there are streams that take
-/// days.
-pub(crate) async fn compress(request: Request, next: Next) -> Response {
-    let mut accepts = Request::new(Body::empty());
-    for value in request.headers().get_all(header::ACCEPT_ENCODING) {
-        let headers = accepts.headers_mut();
-        headers.append(header::ACCEPT_ENCODING, value.clone());
+/// What a client takes.
+pub(super) struct Accepted(Vec<HeaderValue>);
+
+impl Accepted {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+        Self(values.cloned().collect())
     }
-    let response = next.run(request).await;
-    if !is_ours(response.headers()) {
-        return response;
-    }
-    let compressed = Compression::new(Answered(Some(response)))
-        .quality(CompressionLevel::Precise(QUALITY))
-        .compress_when(SizeAbove::new(LEAST))
-        .call(accepts);
-    match compressed.await {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
+
+    /// Compresses what is worth it. A body that is not has no room for the state of a compressor: there are streams that
+    /// take days.
+    pub(super) async fn compress(self, response: Response) -> Response {
+        if !is_ours(response.headers()) {
+            return response;
+        }
+        let mut accepts = Request::new(Body::empty());
+        for value in self.0 {
+            accepts.headers_mut().append(header::ACCEPT_ENCODING, value);
+        }
+        let compressed = Compression::new(Answered(Some(response)))
+            .quality(CompressionLevel::Precise(QUALITY))
+            .compress_when(SizeAbove::new(LEAST))
+            .call(accepts);
+        match compressed.await {
+            Ok(response) => response.map(Body::new),
+            Err(never) => match never {},
+        }
     }
 }
 
@@ -77,11 +84,9 @@ impl Service<Request> for Answered {
 /// Whether these headers are those of a text of ours. Files of runs are not: their bytes are named by a hash, asked for by
 /// ranges, and often compressed already.
 fn is_ours(headers: &HeaderMap) -> bool {
-    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .map(text)
-        .unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(|value| value.to_str().unwrap_or_default());
+    let kind = kind.unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     KINDS.contains(&kind)
         && headers.get(header::ETAG).is_none_or(is_weak)

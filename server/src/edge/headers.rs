@@ -1,42 +1,28 @@
 //! What every response tells a browser.
 
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use super::content_policy::NOTHING;
 use super::settings::EdgeSettings;
-use super::source::Source;
 
-/// For how long browsers are to come under TLS only, as they are told.
-#[derive(Clone, Debug)]
-pub(crate) struct Strict(Option<HeaderValue>);
-
-impl Strict {
-    pub(crate) fn of(settings: &EdgeSettings) -> Self {
-        let seconds = settings.hsts_seconds;
-        let told = (seconds > 0).then(|| HeaderValue::try_from(format!("max-age={seconds}")));
-        Self(told.and_then(Result::ok))
-    }
+/// For how long browsers are to come under TLS only, as they are told; nothing where they are not.
+pub(super) fn strict(settings: &EdgeSettings) -> Option<HeaderValue> {
+    let seconds = settings.hsts_seconds;
+    let told = (seconds > 0).then(|| HeaderValue::try_from(format!("max-age={seconds}")));
+    told.and_then(Result::ok)
 }
 
 /// Adds what holds for all responses; what a handler has set stays.
-pub(crate) async fn harden(
-    State(Strict(strict)): State<Strict>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let source = request.extensions().get::<Source>();
-    // in clear anybody on the way could have written it (RFC 6797, 7.2)
-    let strict = strict.filter(|_| source.is_some_and(|source| source.secure));
-    let mut response = next.run(request).await;
-    add(response.headers_mut());
+pub(super) fn harden(headers: &mut HeaderMap, strict: Option<HeaderValue>) {
+    headers.reserve(ALWAYS.len() + 1);
+    for (name, value) in ALWAYS {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
     if let Some(strict) = strict {
-        let headers = response.headers_mut();
         headers.insert(header::STRICT_TRANSPORT_SECURITY, strict);
     }
-    response
 }
 
 /// Says that this is an event stream, and that nobody on the way is to hold it back.
@@ -47,14 +33,6 @@ pub(crate) fn event_stream(headers: &mut HeaderMap) {
     set(header::CACHE_CONTROL, "no-store, no-transform");
     set(HeaderName::from_static("x-accel-buffering"), "no");
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-}
-
-fn add(headers: &mut HeaderMap) {
-    for (name, value) in ALWAYS {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    }
 }
 
 const ALWAYS: [(HeaderName, &str); 6] = [

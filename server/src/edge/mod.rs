@@ -7,13 +7,13 @@ mod origins;
 mod request_id;
 mod settings;
 mod source;
+mod way;
 
 pub use self::compression::CompressionSettings;
-pub(crate) use self::compression::compress;
 pub(crate) use self::content_policy::of_page;
-pub(crate) use self::headers::{Strict, event_stream, harden};
+pub(crate) use self::headers::event_stream;
 pub(crate) use self::origins::cross_origin;
-pub(crate) use self::request_id::name;
 pub use self::settings::EdgeSettings;
 pub use self::source::Forwarding;
-pub(crate) use self::source::{Network, Proxies, Source, locate, trusted};
+pub(crate) use self::source::{Network, Source, trusted};
+pub(crate) use self::way::Way;

@@ -3,34 +3,51 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::Response;
 use stepcast_core::id::ExecutionId;
-use tracing::Instrument as _;
+use tracing::Span;
 use tracing::field::Empty;
 
-/// Answers with `X-Request-Id`, and names it and the execution that the path is about in what is logged meanwhile.
-pub(crate) async fn name(request: Request, next: Next) -> Response {
-    let id = given(request.headers()).unwrap_or_else(made);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let text = id.to_str().unwrap_or_default();
-    let span = tracing::error_span!("request", request_id = text, execution_id = Empty);
-    if let Some(execution) = about(&path) {
-        span.record("execution_id", execution.as_str());
+/// What the log calls a request.
+pub(super) struct Name {
+    id: HeaderValue,
+    method: Method,
+    uri: Uri,
+    begun: Instant,
+}
+
+impl Name {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            id: given(request.headers()).unwrap_or_else(made),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            begun: Instant::now(),
+        }
     }
-    let begun = Instant::now();
-    let answered = async {
-        let response = next.run(request).await;
-        let (status, took) = (response.status().as_u16(), begun.elapsed());
+
+    /// In which everything is logged that happens meanwhile.
+    pub(super) fn span(&self) -> Span {
+        let text = self.id.to_str().unwrap_or_default();
+        let span = tracing::error_span!("request", request_id = text, execution_id = Empty);
+        if !span.is_disabled()
+            && let Some(execution) = about(self.uri.path())
+        {
+            span.record("execution_id", execution.as_str());
+        }
+        span
+    }
+
+    /// Logs what was answered, and names the request in it.
+    pub(super) fn answered(self, response: &mut Response) {
+        let (status, took) = (response.status().as_u16(), self.begun.elapsed());
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         // without the query, where tickets stand
+        let (method, path) = (&self.method, self.uri.path());
         tracing::debug!(%method, path, status, ms, "answered");
-        response
-    };
-    let mut response = answered.instrument(span).await;
-    response.headers_mut().insert(X_REQUEST_ID, id);
-    response
+        response.headers_mut().insert(X_REQUEST_ID, self.id);
+    }
 }
 
 /// The caller's own id, where it can stand in a line.
@@ -42,7 +59,10 @@ fn given(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 fn made() -> HeaderValue {
-    let id = uuid::Uuid::new_v4().simple().to_string();
+    // it is no secret: the system need not be asked for it
+    let random = fastrand::u128(..).to_ne_bytes();
+    let id = uuid::Builder::from_random_bytes(random).into_uuid();
+    let id = id.simple().to_string();
     HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
 }
 

@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -53,18 +51,6 @@ struct Hop {
     secure: Option<bool>,
 }
 
-/// Puts the source of a request in the place of its peer.
-pub(crate) async fn locate(
-    State(proxies): State<Proxies>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let peer = request.extensions().get().copied().unwrap_or_default();
-    let source = proxies.source(peer, request.headers());
-    request.extensions_mut().insert(source);
-    next.run(request).await
-}
-
 impl Source {
     /// The other end of a connection.
     pub(crate) fn peer(address: Option<SocketAddr>, secure: bool) -> Self {
@@ -103,6 +89,13 @@ impl Proxies {
             trusted,
             forwarding: settings.forwarding,
         })
+    }
+
+    /// Puts the source of a request in the place of its peer.
+    pub(super) fn locate(&self, request: &mut Request) {
+        let peer = request.extensions().get().copied().unwrap_or_default();
+        let source = self.source(peer, request.headers());
+        request.extensions_mut().insert(source);
     }
 
     /// Walks back from the peer, and ends at the first that is no trusted proxy: what stands before it, it may have

@@ -1,5 +1,6 @@
 //! HTTP/1.1, until the connection ends or a stream takes it.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -12,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt as _;
-use tower_service::Service as _;
 
 use super::door::Entry;
 use super::handover::Handover;
@@ -48,15 +48,15 @@ impl Connections {
         handover: &Handover,
         turns: Turns,
     ) -> Option<(Socket, bytes::Bytes)> {
-        let (router, way_out) = (self.router.clone(), handover.clone());
+        let (way, way_out) = (self.way.clone(), handover.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(way_out.clone());
             request.extensions_mut().insert(peer);
             let turn = turns.begin();
-            let answer = router.clone().call(request.map(Body::new));
+            let way = way.clone();
             Box::pin(async move {
-                let answer = answer.await;
-                answer.map(|response| response.map(|body| Answer::new(body, turn)))
+                let answer = way.answer(request.map(Body::new)).await;
+                Ok::<_, Infallible>(answer.map(|body| Answer::new(body, turn)))
             })
         });
         let mut connection = Box::pin(

@@ -4,6 +4,7 @@
 //! watched: where the last piece of a body is not taken for too long, the stream is reset, and the others go on.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,7 +22,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
-use tower_service::Service as _;
 
 use super::Connections;
 use super::io::Carrier;
@@ -45,15 +45,18 @@ impl Connections {
     pub(super) async fn http2<C: Carrier>(&self, carrier: C, peer: Source) {
         let under_way = watch::Sender::new(0_usize);
         let quiet = self.quiet(under_way.subscribe());
-        let router = self.router.clone();
+        let way = self.way.clone();
         let peer = Source {
             wire: Wire::Http2,
             ..peer
         };
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            let answer = router.clone().call(request.map(Body::new));
-            Box::pin(async move { answer.await.map(|response| response.map(Piecemeal::new)) })
+            let way = way.clone();
+            Box::pin(async move {
+                let answer = way.answer(request.map(Body::new)).await;
+                Ok::<_, Infallible>(answer.map(Piecemeal::new))
+            })
         });
         let streams = Streams {
             deadline: self.write_deadline,

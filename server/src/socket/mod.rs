@@ -9,10 +9,10 @@ mod patience;
 mod stream;
 pub(crate) mod tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -28,14 +28,14 @@ use self::io::Deadlined;
 pub(crate) use self::io::stopped_reading;
 pub(crate) use self::stream::Socket;
 use self::tls::{Certificate, H2};
-use crate::edge::Source;
+use crate::edge::{Source, Way};
 use crate::limits::LimitSettings;
 
 /// What every connection is served with.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     /// What answers.
-    pub(crate) router: Router,
+    pub(crate) way: Way,
     /// Whom the server says it is; `None` where it speaks in clear.
     pub(crate) certificate: Option<Arc<Certificate>>,
     /// How long a write may make no progress.
@@ -75,6 +75,9 @@ impl From<&LimitSettings> for HttpLimits {
 impl Connections {
     /// Accepts until the server stops.
     pub(crate) async fn serve(self, listener: TcpListener) {
+        if INHERITED {
+            self.set(SockRef::from(&listener));
+        }
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -87,7 +90,7 @@ impl Connections {
                         // boxed: the socket remembers the task that waited for it last, and with that all of its room,
                         // for as long as a stream then has the socket
                         self.open
-                            .spawn(Box::pin(self.clone().connection(stream, entry)));
+                            .spawn(Box::pin(self.clone().connection(stream, peer, entry)));
                     }
                     None => self.door.refuse(stream, self.certificate.is_none()),
                 },
@@ -101,17 +104,11 @@ impl Connections {
         }
     }
 
-    async fn connection(self, stream: TcpStream, entry: Entry) {
-        // Events are small and each is wanted at once.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, entry: Entry) {
+        if !INHERITED {
+            self.set(SockRef::from(&stream));
         }
-        if let Some(silence) = self.http.silent_peer
-            && let Err(error) = watch_peer(&stream, silence)
-        {
-            tracing::debug!(%error, "a silent peer will not be noticed");
-        }
-        let peer = Source::peer(stream.peer_addr().ok(), self.certificate.is_some());
+        let peer = Source::peer(Some(peer), self.certificate.is_some());
         let stream = Deadlined::new(stream, self.write_deadline);
         match &self.certificate {
             // each in a box: this task then has room for neither
@@ -127,6 +124,19 @@ impl Connections {
                     None => {}
                 }
             }
+        }
+    }
+
+    /// Sets a connection, or a listener.
+    fn set(&self, socket: SockRef<'_>) {
+        // Events are small and each is wanted at once.
+        if let Err(error) = socket.set_tcp_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        if let Some(silence) = self.http.silent_peer
+            && let Err(error) = watch_peer(&socket, silence)
+        {
+            tracing::debug!(%error, "a silent peer will not be noticed");
         }
     }
 
@@ -154,8 +164,7 @@ impl Connections {
 }
 
 /// Lets the system end a connection whose peer acknowledges nothing for so long, asked or not.
-fn watch_peer(stream: &TcpStream, silence: Duration) -> std::io::Result<()> {
-    let socket = SockRef::from(stream);
+fn watch_peer(socket: &SockRef<'_>, silence: Duration) -> std::io::Result<()> {
     let second = Duration::from_secs(1);
     let keepalive = TcpKeepalive::new()
         .with_time((silence / 2).max(second))
@@ -178,5 +187,39 @@ fn is_of_connection(error: &std::io::Error) -> bool {
     )
 }
 
+/// Whether connections are set as the listener is that accepts them: five system calls less for each.
+const INHERITED: bool = cfg!(target_os = "linux");
+
 /// How long accepting rests after an error of the system's.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_set_as_its_listener_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = SockRef::from(&listener);
+        socket.set_tcp_nodelay(true).unwrap();
+        watch_peer(&socket, Duration::from_secs(40)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let ((stream, _), _peer) = (accepted.unwrap(), peer.unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(20)
+        );
+        assert_eq!(
+            socket.tcp_keepalive_interval().unwrap(),
+            Duration::from_secs(5)
+        );
+        assert_eq!(
+            socket.tcp_user_timeout().unwrap(),
+            Some(Duration::from_secs(40))
+        );
+    }
+}
