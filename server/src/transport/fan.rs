@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stepcast_core::fidelity::Fidelity;
 use stepcast_core::id::{ExecutionId, Seq};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -133,28 +133,29 @@ impl Fans {
         if let Some(fan) = fans.get(stream.id()) {
             return fan.clone();
         }
+        // before anybody sits down: what the log gets from here on is seen, though the task may begin much later
+        let tail = stream.tail();
         let fan = Arc::new(Fan {
             stream: stream.clone(),
             seats: tokio::sync::Mutex::default(),
-            told: AtomicU64::new(stream.tail().last_seq),
+            told: AtomicU64::new(tail.last_seq),
             behind: Notify::new(),
         });
         fans.insert(stream.id().clone(), fan.clone());
-        // before anybody sits down: what the log gets from here on is seen, though the task may begin much later
-        let tail = stream.watch();
         tokio::spawn(self.clone().run(fan.clone(), tail));
         fan
     }
 
     /// Writes whatever the log gets, until nobody is there.
-    async fn run(self, fan: Arc<Fan>, mut tail: watch::Receiver<Tail>) {
+    async fn run(self, fan: Arc<Fan>, mut tail: Tail) {
         // twice in a heartbeat: one that was written to just before a beat hears the next but one
         let beat = (self.0.heartbeat / 2).max(Duration::from_millis(1));
         let mut beats = interval_at(Instant::now() + beat, beat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // waited for once: all fans share the list of those that wait for it
         let stopping = self.0.stopping.cancelled();
-        tokio::pin!(stopping);
+        let behind = fan.behind.notified();
+        tokio::pin!(stopping, behind);
         let mut due = None;
         loop {
             let mut round = Duration::ZERO;
@@ -171,14 +172,21 @@ impl Fans {
                     seats.empty();
                     seats
                 }
-                _moved = tail.changed() => {
-                    let (begun, tail) = (Instant::now(), *tail.borrow_and_update());
-                    let seats = fan.flush(tail, &self.0.delivery).await;
-                    round = begun.elapsed();
+                moved = fan.stream.moved(tail) => {
+                    tail = moved;
+                    let (seats, took) = fan.flush(tail, &self.0.delivery).await;
+                    round = took;
                     seats
                 }
-                () = fan.behind.notified() => fan.flush(fan.stream.tail(), &self.0.delivery).await,
-                () = gathered => fan.flush(fan.stream.tail(), &self.0.delivery).await,
+                () = &mut behind => {
+                    behind.set(fan.behind.notified());
+                    tail = fan.stream.tail();
+                    fan.flush(tail, &self.0.delivery).await.0
+                }
+                () = gathered => {
+                    tail = fan.stream.tail();
+                    fan.flush(tail, &self.0.delivery).await.0
+                }
                 _beat = beats.tick() => {
                     let mut seats = fan.seats.lock().await;
                     seats.beat(&fan.stream, self.0.silence, &self.0.delivery);
@@ -193,7 +201,7 @@ impl Fans {
             drop(seats);
             // While a long round goes on, what answers it comes in parts. Each part would be a round of its own, for
             // ever: a little later they go out in one.
-            if round >= LONG_ROUND && tail.has_changed().unwrap_or_default() {
+            if round >= LONG_ROUND && fan.stream.tail() != tail {
                 tokio::time::sleep((round / 4).min(LONGEST_PAUSE)).await;
             }
         }
@@ -232,10 +240,15 @@ impl Fan {
         }
     }
 
-    /// Writes to each what it has not had.
-    async fn flush(&self, tail: Tail, delivery: &Delivery) -> tokio::sync::MutexGuard<'_, Seats> {
+    /// Writes to each what it has not had. How long that took, where it can have been long.
+    async fn flush(
+        &self,
+        tail: Tail,
+        delivery: &Delivery,
+    ) -> (tokio::sync::MutexGuard<'_, Seats>, Duration) {
         let mut seats = self.seats.lock().await;
         let all = &mut *seats;
+        let begun = (all.taken.len() > FEW).then(Instant::now);
         all.gather(&self.stream, tail);
         if all.compressed {
             all.compose(&self.stream, tail);
@@ -302,12 +315,16 @@ impl Fan {
         }
         blocks.count();
         self.told.fetch_max(tail.last_seq, Ordering::Relaxed);
-        seats
+        let took = begun.map(|begun| begun.elapsed());
+        (seats, took.unwrap_or_default())
     }
 }
 
 /// A round of writes that takes so long is worth waiting for more to write.
 const LONG_ROUND: Duration = Duration::from_millis(4);
+
+/// So many seats are written to at once.
+const FEW: usize = 16;
 
 /// The longest that a fan waits for more.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);

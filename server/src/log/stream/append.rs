@@ -268,10 +268,15 @@ impl Stream {
             .as_ref()
             .filter(|_| state.visible + 1 == state.next)
             .map(|ended| ended.reason);
-        self.tail.send_replace(Tail {
-            last_seq: seq,
-            ended,
+        // who begins to watch meanwhile has either been counted by now, or sees this value
+        self.tail.send_if_modified(|tail| {
+            *tail = Tail {
+                last_seq: seq,
+                ended,
+            };
+            self.tail.receiver_count() > 0
         });
+        self.moved.notify_waiters();
     }
 }
 

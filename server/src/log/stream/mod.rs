@@ -62,6 +62,9 @@ pub struct Stream {
     /// A std mutex: nothing is awaited while it is held, and serialising is done before it is taken.
     state: Mutex<State>,
     tail: watch::Sender<Tail>,
+    /// Told with every move of the tail. What follows the whole of the log waits here: a `watch` has eight lists to look
+    /// through for those that wait, on memory that no event else has touched.
+    moved: Notify,
     /// The first event that the store has, and after how many trims it had it.
     earliest: Mutex<(Seq, u64)>,
     /// What is taken out of its events: read from its definition where it was not created in this process.
@@ -148,6 +151,7 @@ impl Stream {
             streams,
             state: Mutex::new(state),
             tail: watch::Sender::new(tail),
+            moved: Notify::new(),
             earliest,
             room: Notify::new(),
             redaction: OnceLock::new(),
@@ -176,9 +180,22 @@ impl Stream {
         *self.tail.borrow()
     }
 
-    /// How far it has come, to be waited on.
+    /// How far it has come, to be waited on for a value: that it has changed is not told.
     pub fn watch(&self) -> watch::Receiver<Tail> {
         self.tail.subscribe()
+    }
+
+    /// Waits until it has come to somewhere else than here.
+    pub(crate) async fn moved(&self, from: Tail) -> Tail {
+        loop {
+            // before the look: a move between the two is not missed
+            let moved = self.moved.notified();
+            let tail = self.tail();
+            if tail != from {
+                return tail;
+            }
+            moved.await;
+        }
     }
 
     /// The first event that can be read; one after the tail where there is none. The store is asked only where it has

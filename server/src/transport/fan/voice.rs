@@ -56,6 +56,9 @@ impl Gathering {
                 None => behind.push((fidelity, interval, cursor)),
             }
         }
+        if behind.is_empty() && gathering.is_empty() {
+            return;
+        }
         let now = Instant::now();
         let before = std::mem::take(gathering);
         if tail.ended.is_some() {
