@@ -35,6 +35,7 @@ use crate::pace::Pace;
 use crate::pattern::{Mark, Pattern, Since};
 use crate::time::Time;
 use crate::wire::close::CloseCode;
+use crate::wire::frame::ClientFrame;
 use subscription::{Held, Wish};
 use watching::Watch;
 
@@ -196,6 +197,8 @@ pub enum Output<R> {
     Control(ControlFrame),
     /// Send this event.
     Event(R),
+    /// The client asks for what is no stream: a file, or no more of one. The shell does it, and answers.
+    Asked(ClientFrame),
     /// Send what there is, and close.
     Close(CloseCode),
     /// Nothing more to say until this time, or until the next input where there is none.

@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use cbor4ii::core::types::{Array, Map, Null};
 use cbor4ii::core::utils::SliceReader;
-use cbor4ii::core::{dec, enc};
+use cbor4ii::core::{dec, enc, types};
 use cbor4ii::serde::Deserializer as Reader;
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The same value in CBOR: lengths stand before what they count, and a number takes as few bytes as hold it exactly, but
 /// for a fraction, which takes four or eight.
@@ -23,6 +22,23 @@ pub(crate) fn of_json(json: &[u8]) -> Vec<u8> {
         // infallible: what it is pushed into grows
         let _always = enc::Encode::encode(&&*String::from_utf8_lossy(json), &mut out);
     }
+    out.0
+}
+
+/// An object whose last member, of this name, holds bytes; the others are JSON.
+pub(crate) fn with_bytes(json: &Map<String, Value>, name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Out(Vec::with_capacity(bytes.len() + 128));
+    let written = out.counted(types::Map::bounded, |out| {
+        for (name, value) in json {
+            out.put(name.as_str())?;
+            out.0.extend(of_json(value.to_string().as_bytes()));
+        }
+        out.put(name)?;
+        out.put(types::Bytes(bytes))?;
+        Ok(json.len() + 1)
+    });
+    // infallible: what it is pushed into grows
+    let _always: Result<(), serde_json::Error> = written;
     out.0
 }
 
@@ -92,7 +108,7 @@ impl<'de> Visitor<'de> for Item<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.0.put(Null)
+        self.0.put(types::Null)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
@@ -122,7 +138,7 @@ impl<'de> Visitor<'de> for Item<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        self.0.counted(Array::bounded, |out| {
+        self.0.counted(types::Array::bounded, |out| {
             let mut count = 0;
             while items.next_element_seed(Item(out))?.is_some() {
                 count += 1;
@@ -132,7 +148,7 @@ impl<'de> Visitor<'de> for Item<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        self.0.counted(Map::bounded, |out| {
+        self.0.counted(types::Map::bounded, |out| {
             let mut count = 0;
             while entries.next_key_seed(Item(out))?.is_some() {
                 entries.next_value_seed(Item(out))?;
@@ -184,8 +200,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_as_the_same() {
         let many: Vec<u32> = (0..70_000).collect();
-        let wide: serde_json::Map<String, Value> =
-            (0..300).map(|n| (n.to_string(), n.into())).collect();
+        let wide: Map<String, Value> = (0..300).map(|n| (n.to_string(), n.into())).collect();
         let deep = format!("{}0{}", "[".repeat(100), "]".repeat(100));
         for value in [
             serde_json::json!({ "many": many, "wide": wide, "text": "x".repeat(70_000) }),

@@ -2,7 +2,7 @@
 
 use super::subscription::Wish;
 use super::watching::Watch;
-use super::{Record, Session};
+use super::{Output, Record, Session};
 use crate::control::ControlFrame;
 use crate::fidelity::Manner;
 use crate::id::{ExecutionId, Position, Seq};
@@ -15,12 +15,10 @@ impl<R: Record> Session<R> {
             Ok(
                 ClientFrame::Subscribe { execution_id, .. } | ClientFrame::Ack { execution_id, .. },
             ) if self.config.single => {
-                let message = "this connection follows the one execution in its URL";
-                self.error(now, Some(execution_id), 400, message.to_owned());
+                self.error(now, Some(execution_id), 400, ONE.to_owned());
             }
             Ok(ClientFrame::Watch { .. } | ClientFrame::Unwatch { .. }) if self.config.single => {
-                let message = "this connection follows the one execution in its URL";
-                self.error(now, None, 400, message.to_owned());
+                self.error(now, None, 400, ONE.to_owned());
             }
             Ok(ClientFrame::Subscribe {
                 execution_id,
@@ -67,6 +65,9 @@ impl<R: Record> Session<R> {
                 self.watch(now, watch, Watch::new(pattern, since, wish));
             }
             Ok(ClientFrame::Unwatch { watch }) => self.unwatch(now, &watch),
+            Ok(frame @ (ClientFrame::Fetch { .. } | ClientFrame::Unfetch { .. })) => {
+                self.outputs.push_back(Output::Asked(frame));
+            }
             Ok(ClientFrame::Ping {}) => self.control(now, ControlFrame::Pong {}),
             Err(error) => self.error(now, None, 400, format!("not a frame: {error}")),
         }
@@ -86,3 +87,6 @@ impl<R: Record> Session<R> {
         }
     }
 }
+
+/// What a connection of one execution answers to who asks for another.
+const ONE: &str = "this connection follows the one execution in its URL";

@@ -153,6 +153,26 @@ pub enum ClientFrame {
         /// Which watch.
         watch: String,
     },
+    /// Send a file that an execution has made, beside its events.
+    Fetch {
+        /// What the client calls it while it is under way, up to 64 bytes.
+        fetch: String,
+        /// Which execution.
+        execution_id: ExecutionId,
+        /// The SHA-256 of the file's content.
+        sha256: String,
+        /// So many bytes the client has already.
+        #[serde(default, skip_serializing_if = "is_default")]
+        offset: u64,
+        /// No more than so many from there on; all that there are where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        length: Option<u64>,
+    },
+    /// Send no more of a file.
+    Unfetch {
+        /// What the client calls it.
+        fetch: String,
+    },
     /// Are you there? The server answers with a pong.
     Ping {},
 }

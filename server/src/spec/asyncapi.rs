@@ -1,8 +1,12 @@
 //! AsyncAPI 3 of the streams: which frames travel where. Their shapes are in `events.schema.json`.
 
+mod files;
+
 use serde_json::{Map, Value, json};
 use stepcast_core::schema;
 use stepcast_core::wire::close::{CloseCode, comes_back};
+
+use self::files::{fetch_messages, file_messages, of_fetches, of_file};
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -119,6 +123,19 @@ impl Frames {
         self.events.iter().chain(control).cloned().collect()
     }
 
+    /// On the WebSocket of one run.
+    fn said_of_one(&self) -> Vec<String> {
+        self.said(&MANY_ONLY)
+            .into_iter()
+            .chain(of_fetches())
+            .collect()
+    }
+
+    /// On the WebSocket of many.
+    fn said_of_many(&self) -> Vec<String> {
+        self.said(&[]).into_iter().chain(of_fetches()).collect()
+    }
+
     fn messages(&self) -> Value {
         let mut messages = Map::new();
         for name in self.events.iter().chain(&self.control).chain(&self.client) {
@@ -138,69 +155,16 @@ impl Frames {
             );
         }
         messages.extend(file_messages());
+        messages.extend(fetch_messages());
         messages.into()
     }
 }
 
-/// What a file's connection says: not of the log, and on no other.
-fn file_messages() -> [(String, Value); 3] {
-    let number =
-        |description: &str| json!({ "type": "integer", "minimum": 0, "description": description });
-    let frame = |control: &str, properties: Value, required: &[&str]| {
-        let mut all = json!({ "control": { "type": "string", "const": control } });
-        if let (Some(all), Value::Object(more)) = (all.as_object_mut(), properties) {
-            all.extend(more);
-        }
-        json!({ "type": "object", "properties": all, "required": required })
-    };
-    let begins = frame(
-        "artifact",
-        json!({
-            "name": { "type": "string" },
-            "media_type": { "type": "string" },
-            "size": number("Bytes of the whole file."),
-            "sha256": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
-            "offset": number("Where the first byte lies that follows."),
-        }),
-        &["control", "name", "media_type", "size", "sha256", "offset"],
-    );
-    let ends = frame(
-        "artifact_end",
-        json!({ "size": number("Bytes of the whole file.") }),
-        &["control", "size"],
-    );
-    let message = |name: &str, summary: &str, content_type: &str, payload: Value| {
-        let message = json!({
-            "name": name, "title": name, "summary": summary, "contentType": content_type, "payload": payload,
-        });
-        (name.to_owned(), message)
-    };
-    [
-        message(
-            "FileBegins",
-            "The first frame: which file follows.",
-            "application/json",
-            begins,
-        ),
-        message(
-            "FilePart",
-            "A binary message of at most 64 KiB; they follow each other without a hole.",
-            "application/octet-stream",
-            json!({ "type": "string", "format": "binary" }),
-        ),
-        message(
-            "FileEnds",
-            "The last frame; the close code 1000 follows.",
-            "application/json",
-            ends,
-        ),
-    ]
-}
-
-/// What is sent on the connection of a file.
-fn of_file() -> Vec<String> {
-    let own = file_messages().into_iter().map(|(name, _)| name);
-    own.chain([schema::variant_name("error", "Control")])
+/// What a client says on the WebSocket of one run.
+fn said_to_one() -> Vec<String> {
+    let words = ["fetch", "unfetch", "ping"].into_iter();
+    words
+        .map(|word| schema::variant_name(word, "Action"))
         .collect()
 }
 
@@ -214,12 +178,8 @@ fn channels(frames: &Frames) -> Value {
         "sha256": { "description": "The SHA-256 of the file's content, in lower-case hexadecimal." },
     });
     let none = || json!({});
-    let client = [frames.client.clone(), frames.said(&[])].concat();
-    let one = [
-        vec![schema::variant_name("ping", "Action")],
-        frames.said(&MANY_ONLY),
-    ]
-    .concat();
+    let client = [frames.client.clone(), frames.said_of_many()].concat();
+    let one = [said_to_one(), frames.said_of_one()].concat();
     for (name, address, title, parameters, messages) in [
         (
             ONE_WS,
@@ -287,11 +247,10 @@ fn channels(frames: &Frames) -> Value {
 
 /// Name, channel, messages, and whether the server receives them.
 fn operations_of(frames: &Frames) -> Vec<(String, &'static str, Vec<String>, bool)> {
-    let ping = vec![schema::variant_name("ping", "Action")];
     vec![
-        ("sendRun".into(), ONE_WS, frames.said(&MANY_ONLY), false),
-        ("receiveOfRun".into(), ONE_WS, ping, true),
-        ("sendRuns".into(), MANY_WS, frames.said(&[]), false),
+        ("sendRun".into(), ONE_WS, frames.said_of_one(), false),
+        ("receiveOfRun".into(), ONE_WS, said_to_one(), true),
+        ("sendRuns".into(), MANY_WS, frames.said_of_many(), false),
         ("receiveOfRuns".into(), MANY_WS, frames.client.clone(), true),
         ("sendFile".into(), FILE_WS, of_file(), false),
         (

@@ -1,14 +1,16 @@
 //! How frames are written: one encoding serves every reader of the same dialect.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stepcast_core::control::ControlFrame;
 use stepcast_core::wire::close::CloseCode;
 use stepcast_core::wire::sse::write_event;
 
 use super::coding::Coding;
-use super::feed::Frame;
+use super::feed::{FileFrame, Frame};
 use super::websocket::frame::{self, Opcode};
 use crate::log::Record;
 use crate::telemetry::Transport;
@@ -69,6 +71,20 @@ impl Encoding {
         match self {
             Self::Json => frame::write(out, Opcode::Text, json.as_bytes()),
             Self::Cbor => frame::write(out, Opcode::Binary, &cbor::of_json(json.as_bytes())),
+        }
+    }
+
+    /// A message that has this to say, and these bytes to give: as base64 in JSON.
+    fn given(self, mut said: Map<String, Value>, data: &[u8], out: &mut BytesMut) {
+        match self {
+            Self::Json => {
+                said.insert("data".to_owned(), STANDARD.encode(data).into());
+                self.said(&Value::Object(said).to_string(), out);
+            }
+            Self::Cbor => {
+                let message = cbor::with_bytes(&said, "data", data);
+                frame::write(out, Opcode::Binary, &message);
+            }
         }
     }
 
@@ -170,6 +186,28 @@ impl Dialect {
             self.control(place, out);
         }
         self.control(&ControlFrame::Ping {}, out);
+    }
+
+    /// Writes what there is of a file. It is never compressed: most files are already.
+    pub(super) fn file(self, frame: FileFrame, out: &mut BytesMut) {
+        // nobody can ask for one on an event stream
+        let Self::WebSocket { encoding, .. } = self else {
+            return;
+        };
+        match frame {
+            FileFrame::Said(said) => encoding.said(&said.to_string(), out),
+            FileFrame::Chunk {
+                fetch,
+                offset,
+                data,
+            } => {
+                let mut said = Map::new();
+                said.insert("control".to_owned(), "artifact_chunk".into());
+                said.insert("fetch".to_owned(), fetch.into());
+                said.insert("offset".to_owned(), offset.into());
+                encoding.given(said, &data, out);
+            }
+        }
     }
 
     /// The events at the beginning that are one message; none where each is one by itself.

@@ -13,11 +13,11 @@ use stepcast_core::id::{Cursor, ExecutionId};
 use stepcast_core::wire::close::CloseCode;
 
 use super::dialect::Dialect;
-use super::feed::{Feed, Frame, batch_of};
+use super::feed::{Feed, Frame, Holder, batch_of};
 use super::pen::Pen;
 use super::seat::{Leave, Seat};
 use super::websocket::frame::{self, Incoming, Message, Opcode};
-use crate::access::{Identity, Lease};
+use crate::access::Lease;
 use crate::executions::Executions;
 use crate::log::Stream;
 use crate::socket::Socket;
@@ -99,9 +99,17 @@ impl Live {
                 self.seat.ask();
             }
             self.connection.resumed(feed.take_resumes());
-            if !frames.is_empty() {
+            let file = feed.file().await;
+            if !frames.is_empty() || file.is_some() {
                 let mut bytes = BytesMut::new();
-                let closes = self.pen.encode(&frames, &mut bytes)?;
+                let mut closes = None;
+                if !frames.is_empty() {
+                    closes = self.pen.encode(&frames, &mut bytes)?;
+                }
+                // nothing follows a close
+                if let Some(file) = file.filter(|_| closes.is_none()) {
+                    self.seat.dialect.file(file, &mut bytes);
+                }
                 let batch = batch_of(&frames, bytes.len(), &self.connection);
                 drop(frames);
                 self.write(bytes.freeze()).await?;
@@ -111,6 +119,7 @@ impl Live {
                     return self.finish().await;
                 }
                 feed.written();
+                feed.look();
                 continue;
             }
             let stopping = self.executions.stopping().is_cancelled();
@@ -196,7 +205,7 @@ impl Live {
         &self,
         execution_id: ExecutionId,
         place: (Cursor, Manner),
-        holder: (Identity, Lease),
+        holder: Holder,
     ) -> io::Result<Feed> {
         Feed::resumed(self.executions.clone(), execution_id, place, holder)
             .map_err(io::Error::other)

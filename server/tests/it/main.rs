@@ -47,6 +47,7 @@ mod edge_policy;
 mod edge_proxy;
 mod exposition;
 mod fan;
+mod fetch;
 mod fidelity;
 mod filter;
 mod follow;

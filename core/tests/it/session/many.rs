@@ -137,3 +137,15 @@ fn a_frame_that_is_none_is_answered_and_harms_nothing() {
     assert_eq!(rig.text(&json!({"action": "ping", "later": 1})), ["pong"]);
     assert_eq!(rig.page('a', [1]), ["a1"]);
 }
+
+#[test]
+fn files_are_for_the_shell_and_harm_no_stream() {
+    let mut rig = following(&[('a', 1)]);
+    let fetch =
+        json!({ "action": "fetch", "fetch": "f", "execution_id": "a", "sha256": "0", "offset": 7 });
+    let unfetch = json!({ "action": "unfetch", "fetch": "f" });
+    for frame in [fetch, unfetch] {
+        assert_eq!(rig.text(&frame), [format!("asked {frame}")]);
+    }
+    assert_eq!(rig.page('a', [1]), ["a1"]);
+}

@@ -258,6 +258,7 @@ fn short(output: &Output<Stored>) -> String {
             let how = if how.starts_with(' ') { how } else { "" };
             format!("{run}{seq}{how}")
         }
+        Output::Asked(frame) => format!("asked {}", serde_json::to_string(frame).unwrap()),
         Output::Close(code) => format!("close {code:?}"),
         Output::Timeout(_) => "timeout".to_owned(),
         Output::Control(frame) => {

@@ -120,7 +120,7 @@ impl Serving {
                         });
                     }
                     // a connection to one run watches for no other
-                    Output::Drop(_) | Output::Find { .. } => {}
+                    Output::Drop(_) | Output::Find { .. } | Output::Asked(_) => {}
                     Output::View(execution_id) => answers.push(log.viewed(execution_id)),
                     Output::Control(frame) => turn.frames.push(self.control(&frame)),
                     Output::Event(Stored(event)) => {

@@ -3,6 +3,7 @@
 //! What it gives out is what there is to write now; nothing is read for a peer that has not taken what it was
 //! given, so a slow one costs one page and lags in the log, not in memory.
 
+mod files;
 mod finding;
 mod logs;
 
@@ -21,6 +22,8 @@ use stepcast_core::time::Time;
 use stepcast_core::wire::close::CloseCode;
 use tokio::sync::watch;
 
+pub(super) use self::files::FileFrame;
+use self::files::Files;
 use self::finding::Search;
 use self::logs::{Open, turn};
 use super::dialect::Encoding;
@@ -113,6 +116,10 @@ pub(crate) struct Feed {
     resumes: Resumes,
     /// What its events are written in.
     encoding: Encoding,
+    /// What its client has asked for beside events.
+    files: Files,
+    /// The session is done, and the files are not.
+    parting: bool,
 }
 
 impl Feed {
@@ -217,6 +224,8 @@ impl Feed {
             comes_back: None,
             resumes: Resumes::default(),
             encoding: Encoding::default(),
+            files: Files::default(),
+            parting: false,
         }
     }
 
@@ -240,7 +249,7 @@ impl Feed {
         executions: Executions,
         execution_id: ExecutionId,
         (cursor, manner): (Cursor, Manner),
-        (identity, lease): (Identity, Lease),
+        (identity, lease, source): Holder,
     ) -> Result<Self, StoreError> {
         let stream = executions.log().open(&execution_id)?;
         let Some(stream) = stream.filter(|stream| stream.epoch() == cursor.epoch) else {
@@ -273,8 +282,8 @@ impl Feed {
             wake: None,
             leaving: false,
             identity,
+            source,
             // that it was opened is told
-            source: Source::default(),
             wire: Wire::default(),
             lease,
             many: false,
@@ -285,6 +294,8 @@ impl Feed {
             comes_back: None,
             resumes: Resumes::default(),
             encoding: Encoding::default(),
+            files: Files::default(),
+            parting: false,
         })
     }
 
@@ -294,7 +305,8 @@ impl Feed {
         let (execution_id, seq, manner) = self.session.rest()?;
         let stream = self.open.get(execution_id)?.reader.stream();
         let epoch = stream.epoch();
-        (!self.leaving).then(|| (stream.clone(), (Cursor { epoch, seq }, manner)))
+        let may_rest = !self.leaving && !self.files.is_busy();
+        may_rest.then(|| (stream.clone(), (Cursor { epoch, seq }, manner)))
     }
 
     /// A frame of the client's, or why what it sent is none.
@@ -383,9 +395,12 @@ impl Feed {
                         Frame::Placed(record, places.to_string())
                     }
                 }),
+                Output::Asked(frame) => self.asked(frame).await,
+                Output::Close(CloseCode::Done) if self.files.is_busy() => self.parting = true,
                 Output::Close(code) => frames.push(Frame::Close(code)),
                 Output::Timeout(wake) => {
                     self.wake = wake;
+                    frames.extend(self.parted());
                     return frames;
                 }
             }
@@ -445,10 +460,13 @@ impl Feed {
     }
 
     /// Who reads, and for how long they may.
-    pub(crate) fn holder(&self) -> (Identity, Lease) {
-        (self.identity.clone(), self.lease.clone())
+    pub(crate) fn holder(&self) -> Holder {
+        (self.identity.clone(), self.lease.clone(), self.source)
     }
 }
+
+/// Who reads, for how long they may, and from where.
+pub(crate) type Holder = (Identity, Lease, Source);
 
 /// What is counted of frames that were written as so many bytes.
 pub(super) fn batch_of(frames: &[Frame], bytes: usize, connection: &Connection) -> Batch {
