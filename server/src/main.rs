@@ -9,6 +9,9 @@ use stepcast::cli::Cli;
 use stepcast::logging;
 use tokio::runtime::Builder;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::to_stderr(cli.log_format(), cli.default_log());

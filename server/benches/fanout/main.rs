@@ -33,6 +33,10 @@ mod table;
 use self::job::{Job, Service};
 use self::options::Options;
 
+/// As the `stepcast` command has it; the other servers of this executable gain by it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {

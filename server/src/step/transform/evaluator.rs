@@ -56,7 +56,9 @@ impl Evaluator {
         let busy = Arc::clone(&self.busy).acquire_owned().await;
         let busy = busy.map_err(|_closed| StepError::stopped("stopped"))?;
         let argv = [self.program.to_string_lossy().into_owned(), WORD.to_owned()];
-        let mut group = Group::spawn(&argv, directory, Vec::new())?;
+        // what an allocator reserves at the start counts against the bound, used or not
+        let reserves = ("MIMALLOC_ARENA_RESERVE".to_owned(), "0".to_owned());
+        let mut group = Group::spawn(&argv, directory, vec![reserves])?;
         let (requests, answers, printed) = group.pipes()?;
         let mut running = Running {
             group,
