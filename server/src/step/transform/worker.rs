@@ -53,7 +53,6 @@ fn bound(_task: &Task) -> io::Result<()> {
     Ok(())
 }
 
-/// Addresses that the program itself takes, its text and its libraries among them, and what the allocator takes of the
-/// system at once, 32 MiB for each thread.
+/// Addresses that the program itself takes, its text and its libraries among them.
 #[cfg(unix)]
-const OVERHEAD: u64 = 384 << 20;
+const OVERHEAD: u64 = 256 << 20;
