@@ -33,7 +33,7 @@ pub(crate) enum Wire {
     Http2 { streams: usize },
 }
 
-/// How a subscriber wants its bytes compressed.
+/// How a subscriber wants its bytes compressed, and what they are to be.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Coding {
     /// Not at all.
@@ -46,6 +46,10 @@ pub(crate) enum Coding {
     Messages {
         takes_over: bool,
     },
+    /// Not at all, and written in CBOR.
+    Cbor,
+    /// Written in CBOR, then as `Messages` that take over.
+    CborMessages,
 }
 
 impl Coding {
@@ -57,6 +61,8 @@ impl Coding {
             Self::Brotli => "br",
             Self::Messages { takes_over: true } => "permessage-deflate",
             Self::Messages { takes_over: false } => "permessage-deflate, no context takeover",
+            Self::Cbor => "CBOR",
+            Self::CborMessages => "CBOR, permessage-deflate",
         }
     }
 }

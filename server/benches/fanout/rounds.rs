@@ -131,4 +131,6 @@ const WS_CODINGS: &[Coding] = &[
     Coding::Plain,
     Coding::Messages { takes_over: true },
     Coding::Messages { takes_over: false },
+    Coding::Cbor,
+    Coding::CborMessages,
 ];

@@ -6,6 +6,7 @@ use stepcast::log::Budget;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::cbor::{CBOR, JSON, items};
 use crate::harness::{Server, complete, progress, soon};
 
 /// A client that reads bytes, as no library of ours does.
@@ -18,12 +19,17 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(server: &Server, path: &str, offer: &str, answer: Option<&str>) -> Self {
+    async fn connect(
+        server: &Server,
+        path: &str,
+        (protocol, offer): (&str, &str),
+        answer: Option<&str>,
+    ) -> Self {
         let mut socket = TcpStream::connect(&server.address).await.unwrap();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Extensions: {offer}\r\n\r\n"
+             Sec-WebSocket-Protocol: {protocol}\r\nSec-WebSocket-Extensions: {offer}\r\n\r\n"
         );
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
@@ -44,7 +50,7 @@ impl Client {
         }
     }
 
-    /// The next text message; none at the close.
+    /// The next message; none at the close.
     async fn text(&mut self) -> Option<Value> {
         loop {
             let first = soon(self.socket.read_u8()).await.unwrap();
@@ -56,13 +62,16 @@ impl Client {
             let mut payload = vec![0; length];
             soon(self.socket.read_exact(&mut payload)).await.unwrap();
             match first & 0x0f {
-                1 => {
+                kind @ (1 | 2) => {
                     assert_eq!(first & 0x40 > 0, self.compressed);
                     self.bytes += length;
                     if self.compressed {
                         payload = self.inflate(payload);
                     }
-                    return Some(serde_json::from_slice(&payload).unwrap());
+                    return Some(match kind {
+                        1 => serde_json::from_slice(&payload).unwrap(),
+                        _ => items(&payload).remove(0),
+                    });
                 }
                 8 => return None,
                 9 => {}
@@ -105,12 +114,16 @@ async fn clients_that_come_at_any_time_read_each_event_at_once() {
     .await;
     let context = server.execution("d", Budget::default());
     let offers = [
-        ("permessage-deflate; client_max_window_bits", Some(NONE)),
         (
-            "permessage-deflate; server_no_context_takeover",
+            (JSON, "permessage-deflate; client_max_window_bits"),
+            Some(NONE),
+        ),
+        (
+            (JSON, "permessage-deflate; server_no_context_takeover"),
             Some(ALONE),
         ),
-        ("permessage-deflate; server_max_window_bits=8", None),
+        ((JSON, "permessage-deflate; server_max_window_bits=8"), None),
+        ((CBOR, "permessage-deflate"), Some(NONE)),
     ];
     let mut clients = Vec::new();
     for n in 1..=30_u64 {
@@ -118,7 +131,7 @@ async fn clients_that_come_at_any_time_read_each_event_at_once() {
             if n % 3 == 1 {
                 let mut client = Client::connect(&server, "/ws/pipeline/d", offer, answer).await;
                 for seq in 1..n {
-                    assert_eq!(client.seq().await, Some(seq), "{offer}");
+                    assert_eq!(client.seq().await, Some(seq), "{offer:?}");
                 }
                 clients.push(client);
             }
@@ -142,11 +155,11 @@ async fn clients_that_come_at_any_time_read_each_event_at_once() {
         assert_eq!(client.seq().await, None);
         bytes.push(client.bytes);
     }
-    let [takes_over, alone, plain] = bytes[..3] else {
-        panic!("three ways");
+    let [takes_over, alone, plain, cbor] = bytes[..4] else {
+        panic!("four ways");
     };
     assert!(
-        takes_over * 2 < plain && takes_over < alone && alone < plain,
+        takes_over * 2 < plain && takes_over < alone && alone < plain && cbor * 2 < plain,
         "{bytes:?}"
     );
     server.stop().await;
@@ -160,8 +173,13 @@ async fn a_client_compresses_too_and_a_bomb_is_refused() {
         // sixteen megabytes in sixteen thousand bytes
         (vec![b' '; 16 << 20], Some(1009_u16)),
     ] {
-        let mut client =
-            Client::connect(&server, "/ws/executions", "permessage-deflate", Some(NONE)).await;
+        let mut client = Client::connect(
+            &server,
+            "/ws/executions",
+            (JSON, "permessage-deflate"),
+            Some(NONE),
+        )
+        .await;
         let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
         let mut payload = Vec::with_capacity(1 << 20);
         compress

@@ -43,7 +43,8 @@ impl Decoder {
                 let writer = brotli::DecompressorWriter::new(Vec::new(), BUFFER);
                 (Shell::Chunks(0), Decoding::Brotli(Box::new(writer)))
             }
-            Coding::Messages { takes_over } => {
+            Coding::Messages { .. } | Coding::Cbor | Coding::CborMessages => {
+                let takes_over = coding != Coding::Messages { takes_over: false };
                 let inflate = inflate();
                 let coding = Decoding::Messages {
                     inflate,
@@ -117,6 +118,12 @@ impl Decoder {
         match kind {
             COMPRESSED_TEXT => self.coding.decode(payload, text),
             TEXT => text.extend_from_slice(payload),
+            COMPRESSED_BINARY => {
+                let mut cbor = Vec::new();
+                self.coding.decode(payload, &mut cbor);
+                from_cbor(&cbor, text);
+            }
+            BINARY => from_cbor(payload, text),
             _ => {}
         }
         &bytes[head + length..]
@@ -162,6 +169,12 @@ impl Decoding {
     }
 }
 
+/// Adds what a message in CBOR says, as JSON.
+fn from_cbor(message: &[u8], text: &mut Vec<u8>) {
+    let said: serde_json::Value = cbor4ii::serde::from_slice(message).unwrap();
+    serde_json::to_writer(text, &said).unwrap();
+}
+
 fn inflated(inflate: &mut Decompress, mut bytes: &[u8], text: &mut Vec<u8>) {
     let mut buffer = [0; BUFFER];
     loop {
@@ -189,5 +202,11 @@ const TEXT: u8 = 0x81;
 
 /// The same, compressed.
 const COMPRESSED_TEXT: u8 = 0xc1;
+
+/// A whole binary message.
+const BINARY: u8 = 0x82;
+
+/// The same, compressed.
+const COMPRESSED_BINARY: u8 = 0xc2;
 
 const BUFFER: usize = 4096;

@@ -250,6 +250,10 @@ pub(super) fn request(target: &Target, stream: usize, after: Option<&str>) -> St
         Coding::Messages { takes_over: false } => {
             "sec-websocket-extensions: permessage-deflate; server_no_context_takeover\r\n"
         }
+        Coding::Cbor => "sec-websocket-protocol: stepcast.cbor\r\n",
+        Coding::CborMessages => {
+            "sec-websocket-protocol: stepcast.cbor\r\nsec-websocket-extensions: permessage-deflate\r\n"
+        }
     };
     match (&target.resume, after) {
         (Resume::After(_), Some(after)) => path += &format!("?after={after}"),
