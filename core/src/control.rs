@@ -27,6 +27,22 @@ pub enum GapReason {
     Transport,
 }
 
+/// Why a server sends a client away for a while.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GoawayReason {
+    /// The server restarts. Also what is read from a server that gives no reason, or one that this build does not know.
+    #[default]
+    Restart,
+    /// The client has opened or asked for too much; the same as 429.
+    Busy,
+    /// The token, session or link that opened the stream has expired, or was revoked.
+    Expired,
+}
+
 /// Why an execution ended. Honest in every case: see rule 6 of the contract.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -106,6 +122,16 @@ impl GapReason {
             "epoch" => Some(Self::Epoch),
             "transport" => Some(Self::Transport),
             _ => None,
+        }
+    }
+}
+
+impl GoawayReason {
+    fn of_name(name: &str) -> Self {
+        match name {
+            "busy" => Self::Busy,
+            "expired" => Self::Expired,
+            _ => Self::Restart,
         }
     }
 }
@@ -220,10 +246,12 @@ pub enum ControlFrame {
     Ping {},
     /// The server answers a client's ping.
     Pong {},
-    /// The server goes away; come back after `retry_ms`.
+    /// The server ends the connection; come back after `retry_ms`.
     Goaway {
         /// How long to wait, in milliseconds; drawn for each connection, so that not all come at once.
         retry_ms: u64,
+        /// Why.
+        reason: GoawayReason,
     },
     /// A subscription was refused, or a frame not understood.
     Error {
@@ -305,6 +333,9 @@ impl ControlFrame {
             "pong" => Self::Pong {},
             "goaway" => Self::Goaway {
                 retry_ms: number("retry_ms")?,
+                reason: text("reason")
+                    .map(GoawayReason::of_name)
+                    .unwrap_or_default(),
             },
             "error" => Self::Error {
                 execution_id: match stream() {

@@ -27,7 +27,7 @@ pub use config::SessionConfig;
 pub use record::Record;
 use serde_json::Value;
 
-use crate::control::{ControlFrame, EndReason};
+use crate::control::{ControlFrame, EndReason, GoawayReason};
 use crate::fidelity::Manner;
 use crate::filter::Filter;
 use crate::id::{Epoch, ExecutionId, Position, Seq};
@@ -306,11 +306,11 @@ impl<R: Record> Session<R> {
             } => self.unfound(now, &watch, status, message),
             Input::Written => self.written(now),
             Input::GoingAway { retry_ms } => {
-                self.control(now, ControlFrame::Goaway { retry_ms });
+                self.goaway(now, retry_ms, GoawayReason::Restart);
                 self.close(CloseCode::GoingAway);
             }
             Input::Expired { retry_ms } => {
-                self.control(now, ControlFrame::Goaway { retry_ms });
+                self.goaway(now, retry_ms, GoawayReason::Expired);
                 self.close(CloseCode::Expired);
             }
             Input::TurnedAway { status, message } => {
@@ -370,6 +370,10 @@ impl<R: Record> Session<R> {
     fn control(&mut self, now: Time, frame: ControlFrame) {
         self.ping_at = now + self.config.heartbeat;
         self.outputs.push_back(Output::Control(frame));
+    }
+
+    fn goaway(&mut self, now: Time, retry_ms: u64, reason: GoawayReason) {
+        self.control(now, ControlFrame::Goaway { retry_ms, reason });
     }
 
     /// Closes where the connection is finite and there is nothing more to follow.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Dial, Generation, Transport};
-use crate::control::{ControlFrame, EndReason, GapReason};
+use crate::control::{ControlFrame, EndReason, GapReason, GoawayReason};
 use crate::event::{Fields, StreamEvent};
 use crate::fidelity::Fidelity;
 use crate::id::{Cursor, Epoch, ExecutionId, Position, Seq};
@@ -60,8 +60,8 @@ pub(super) enum Heard {
     PageEnd,
     /// The server has nothing else to say, so everything that there is was sent.
     Idle,
-    /// The server goes away.
-    Goaway(Duration),
+    /// The server sends the client away, for that long.
+    Goaway(Duration, GoawayReason),
     /// The stream was refused.
     Refused(u16),
     /// How long to wait before coming back.
@@ -205,7 +205,9 @@ fn heard(control: ControlFrame, stream: &ExecutionId) -> Option<Heard> {
         | ControlFrame::Matched { .. }
         | ControlFrame::Pong {} => return None,
         ControlFrame::Ping {} => (None, Heard::Idle),
-        ControlFrame::Goaway { retry_ms } => (None, Heard::Goaway(Duration::from_millis(retry_ms))),
+        ControlFrame::Goaway { retry_ms, reason } => {
+            (None, Heard::Goaway(Duration::from_millis(retry_ms), reason))
+        }
     };
     id.is_none_or(|id| id == *stream).then_some(heard)
 }

@@ -63,7 +63,7 @@ impl Client {
             Heard::Closed { last_seq, reason } => self.ended(now, last_seq, reason),
             Heard::PageEnd => self.poll_answered(now),
             Heard::Idle => self.idle(),
-            Heard::Goaway(asked) => self.sent_away(now, WaitReason::ServerRestart, asked),
+            Heard::Goaway(asked, reason) => self.sent_away(now, reason.into(), asked),
             Heard::Refused(status) if is_final(status) => self.refused(status),
             Heard::Refused(_) => self.turned_away(now),
             Heard::Retry(asked) => self.retry = asked,

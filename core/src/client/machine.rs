@@ -269,6 +269,7 @@ impl Client {
                     self.wait_after(now, false, WaitReason::ServerRestart, Duration::ZERO);
                 }
                 (1013, _) => self.wait_after(now, false, WaitReason::Busy, Duration::ZERO),
+                (3001, _) => self.wait_after(now, false, WaitReason::Expired, Duration::ZERO),
                 // closed as done, but it never said so: what is missing is found out by coming back
                 (1000, None) => self.wait_after(now, early, WaitReason::Broken, Duration::ZERO),
                 (code, _) if close::comes_back(code) => {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::control::{EndReason, GapReason};
+use crate::control::{EndReason, GapReason, GoawayReason};
 use crate::event::StreamEvent;
 use crate::fidelity::{Fidelity, Manner};
 use crate::filter::Filter;
@@ -238,6 +238,18 @@ pub enum WaitReason {
     Busy,
     /// The first byte did not come: the next transport is tried.
     Blocked,
+    /// What the stream was opened with has expired, or was revoked.
+    Expired,
+}
+
+impl From<GoawayReason> for WaitReason {
+    fn from(reason: GoawayReason) -> Self {
+        match reason {
+            GoawayReason::Restart => Self::ServerRestart,
+            GoawayReason::Busy => Self::Busy,
+            GoawayReason::Expired => Self::Expired,
+        }
+    }
 }
 
 /// The connection, in words that a page can show.

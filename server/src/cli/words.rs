@@ -111,6 +111,7 @@ fn lost(reason: WaitReason) -> &'static str {
         WaitReason::ServerRestart => "the server restarts",
         WaitReason::Busy => "the server is full",
         WaitReason::Blocked => "no answer by this transport",
+        WaitReason::Expired => "the sign-in has expired",
     }
 }
 

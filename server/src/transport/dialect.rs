@@ -307,7 +307,9 @@ impl Dialect {
             return encoding.said(&json, out);
         }
         let mut text = String::new();
-        if let ControlFrame::Hello { retry_ms, .. } | ControlFrame::Goaway { retry_ms } = control {
+        if let ControlFrame::Hello { retry_ms, .. } | ControlFrame::Goaway { retry_ms, .. } =
+            control
+        {
             text.push_str(&format!("retry: {retry_ms}\n"));
         }
         // a comment too, for readers that know nothing of the data

@@ -48,6 +48,7 @@ async fn an_expired_stream_is_told_to_come_back_and_is_not_let_in_again() {
     let (frames, code) = socket.rest().await;
     let last = frames.last().unwrap();
     assert_eq!((code, &last["control"]), (3001, &json!("goaway")), "{last}");
+    assert_eq!(last["reason"], "expired", "{last}");
     let text = soon(stream.text()).await.unwrap();
     assert!(
         text.trim_end().lines().last().unwrap().contains("goaway"),

@@ -59,6 +59,7 @@ async fn opens_past_the_limit_are_told_when_to_come_back_on_every_transport() {
     assert_eq!((code, &frames[0]["control"]), (1013, &json!("goaway")));
     let retry = frames[0]["retry_ms"].as_u64().unwrap();
     assert!((1..=15_000).contains(&retry), "{frames:?}");
+    assert_eq!(frames[0]["reason"], "busy", "{frames:?}");
     assert_eq!(frames[1]["status"], 429, "{frames:?}");
     let (frames, code) = socket(&server, "/ws/executions", &alice).await.rest().await;
     assert_eq!((code, &frames[0]["control"]), (1013, &json!("goaway")));

@@ -98,7 +98,9 @@ fidelity: string,
 /** From where on. */
 cursor: string, } | { "control": "ping", } | { "control": "pong", } | { "control": "goaway",
 /** How long to wait, in milliseconds; drawn for each connection, so that not all come at once. */
-retry_ms: number, } | { "control": "error",
+retry_ms: number,
+/** Why. */
+reason: GoawayReason, } | { "control": "error",
 /** Which stream, where one is meant. */
 execution_id?: ExecutionId,
 /** The HTTP status that the same request would get. */
@@ -116,6 +118,9 @@ export type Mark = string;
 
 /** Why events are missing. */
 export type GapReason = "retention" | "epoch" | "transport";
+
+/** Why a server sends a client away for a while. */
+export type GoawayReason = "restart" | "busy" | "expired";
 
 /** Why an execution ended. Honest in every case: see rule 6 of the contract. */
 export type EndReason = "complete" | "failed" | "cancelled" | "interrupted" | "timeout" | "producer_lost" | "unknown";
@@ -147,7 +152,7 @@ status: number, } | { "kind": "stopped", } | { "kind": "unknown", };
 export type Transport = "websocket" | "sse" | "long_poll";
 
 /** Why a connection is made later. */
-export type WaitReason = "broken" | "stale" | "server_restart" | "busy" | "blocked";
+export type WaitReason = "broken" | "stale" | "server_restart" | "busy" | "blocked" | "expired";
 
 /** Where a run stands, in short. */
 export type Summary = {

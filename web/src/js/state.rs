@@ -93,6 +93,8 @@ pub enum WaitName {
     Busy,
     /// The network lets this transport not through; another is tried.
     Blocked,
+    /// What the stream was opened with has expired, or was revoked.
+    Expired,
 }
 
 impl From<State> for ConnectionState {
@@ -156,6 +158,7 @@ impl From<WaitReason> for WaitName {
             WaitReason::ServerRestart => Self::ServerRestart,
             WaitReason::Busy => Self::Busy,
             WaitReason::Blocked => Self::Blocked,
+            WaitReason::Expired => Self::Expired,
         }
     }
 }

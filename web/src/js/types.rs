@@ -1,6 +1,6 @@
 //! TypeScript declarations of all that crosses the border, from the types themselves.
 
-use stepcast_core::control::{ControlFrame, EndReason, GapReason};
+use stepcast_core::control::{ControlFrame, EndReason, GapReason, GoawayReason};
 use stepcast_core::event::{EventType, StreamEvent};
 use stepcast_core::id::{ExecutionId, StepId};
 use stepcast_core::pattern::Mark;
@@ -40,6 +40,7 @@ impl Writer {
         self.add::<ControlFrame>();
         self.add::<Mark>();
         self.add::<GapReason>();
+        self.add::<GoawayReason>();
         self.add::<EndReason>();
         self.add::<ConnectionState>();
         self.add::<TransportName>();

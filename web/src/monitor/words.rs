@@ -214,6 +214,7 @@ const fn waiting(reason: WaitReason) -> &'static str {
         WaitReason::ServerRestart => "the server restarts",
         WaitReason::Busy => "the server is busy",
         WaitReason::Blocked => "blocked: trying another transport",
+        WaitReason::Expired => "the sign-in has expired",
     }
 }
 

@@ -20,7 +20,7 @@ fn pinned(config: &mut Config) {
     config.transports = vec![Transport::WebSocket];
 }
 
-fn wait_reason(rig: &Rig) -> WaitReason {
+pub(super) fn wait_reason(rig: &Rig) -> WaitReason {
     let State::Waiting { reason, .. } = rig.client.state() else {
         panic!("{:?}", rig.client.state());
     };

@@ -8,6 +8,7 @@ use stepcast_core::id::{Cursor, Position};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use super::dialling::wait_reason;
 use super::{Rig, closed, event, gap, hello, secs};
 
 fn at(epoch: u64, seq: u64) -> Position {
@@ -314,4 +315,18 @@ fn a_silent_server_is_stale_after_two_and_a_half_heartbeats() {
         "no heartbeat is none at all"
     );
     rig.pass(secs(1));
+}
+
+#[test]
+fn goaway_says_why() {
+    for (reason, read) in [
+        ("restart", WaitReason::ServerRestart),
+        ("busy", WaitReason::Busy),
+        ("expired", WaitReason::Expired),
+        ("full moon", WaitReason::ServerRestart),
+    ] {
+        let mut rig = Rig::open(|_| {});
+        rig.text(&json!({"control": "goaway", "retry_ms": 2345, "reason": reason}));
+        assert_eq!(wait_reason(&rig), read, "{reason}");
+    }
 }

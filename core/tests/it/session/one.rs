@@ -265,7 +265,7 @@ fn a_ping_goes_out_only_where_nothing_else_does() {
 fn a_server_that_goes_says_so_and_closes() {
     let (mut rig, _) = Rig::following("", 1, 3);
     let said = rig.feed(Input::GoingAway { retry_ms: 700 });
-    assert_eq!(said, ["goaway", "drop a", "close GoingAway"]);
+    assert_eq!(said, ["goaway restart", "drop a", "close GoingAway"]);
     assert_eq!(rig.page('a', 1..=3), [""; 0]);
 }
 

@@ -177,5 +177,5 @@ fn leaving_a_paced_run_leaves_nothing_behind() {
     rig.page('a', 1..=3);
     rig.written();
     let said = rig.feed(Input::GoingAway { retry_ms: 700 });
-    assert_eq!(said, ["goaway", "drop a", "close GoingAway"]);
+    assert_eq!(said, ["goaway restart", "drop a", "close GoingAway"]);
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stepcast_core::control::ControlFrame;
+use stepcast_core::control::{ControlFrame, GoawayReason};
 use stepcast_core::fidelity::Manner;
 use stepcast_core::filter::Filter;
 use stepcast_core::id::{Cursor, ExecutionId, Position, Seq};
@@ -193,8 +193,10 @@ impl Feed {
     /// A session that says when to come back, and nothing else.
     fn comes_later(mut self, later: Later) -> Self {
         let retry_ms = u64::try_from(later.0.as_millis()).unwrap_or(u64::MAX);
-        self.first
-            .push(Frame::Control(ControlFrame::Goaway { retry_ms }));
+        self.first.push(Frame::Control(ControlFrame::Goaway {
+            retry_ms,
+            reason: GoawayReason::Busy,
+        }));
         self.told(Input::TurnedAway {
             status: 429,
             message: later.told(),

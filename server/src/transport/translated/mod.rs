@@ -219,7 +219,9 @@ impl<T: Translation> Reader<T> {
                 // two line ends: readers that look for events only split there
                 out.push_str(&format!("retry: {retry_ms}\n\n"));
             }
-            ControlFrame::Goaway { retry_ms } => out.push_str(&format!("retry: {retry_ms}\n\n")),
+            ControlFrame::Goaway { retry_ms, .. } => {
+                out.push_str(&format!("retry: {retry_ms}\n\n"))
+            }
             ControlFrame::Ping {} => out.push_str(": ping\n\n"),
             ControlFrame::Gap {
                 from, to, reason, ..
