@@ -4,16 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use stepcast::config::{Config, StoreKind};
-use stepcast::context::{Draft, StreamingContext};
-use stepcast::log::{Budget, NewExecution};
-use stepcast::step::StepRegistry;
+use stepcast::config::StoreKind;
+use stepcast::context::StreamingContext;
 use stepcast_core::event::EventType;
 use stepcast_core::wire::sse::{Item, Reader};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::percentile;
+use crate::served::{Served, say};
 
 /// Events a run, one every 2 ms.
 const EVENTS: usize = 2_000;
@@ -23,30 +21,15 @@ pub(crate) async fn run() {
     println!("| store | transport | median | p99 | highest |\n| --- | --- | ---: | ---: | ---: |");
     for (name, store) in [("memory", StoreKind::Memory), ("sqlite", StoreKind::Sqlite)] {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config {
-            store,
-            data_dir: directory.path().to_owned(),
-            ..Config::default()
-        };
-        let executions = stepcast::open(config, StepRegistry::builtin())
-            .await
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(stepcast::serve(listener, executions.clone(), async {
-            stopped.await.unwrap();
-        }));
+        let server = Served::start(store, directory.path()).await;
         for transport in ["websocket", "sse"] {
             let id = format!("latency-{transport}");
-            let new = NewExecution::named(id.parse().unwrap(), "bench", 0);
-            let context =
-                StreamingContext::new(executions.log().create(&new, Budget::default()).unwrap());
+            let context = server.run(&id);
             let start = Instant::now();
             let (ready, open) = oneshot::channel();
             let client = match transport {
-                "websocket" => tokio::spawn(websocket(address.clone(), id, start, ready)),
-                _ => tokio::spawn(sse(address.clone(), id, start, ready)),
+                "websocket" => tokio::spawn(websocket(server.address.clone(), id, start, ready)),
+                _ => tokio::spawn(sse(server.address.clone(), id, start, ready)),
             };
             open.await.unwrap();
             emit(&context, start).await;
@@ -59,8 +42,7 @@ pub(crate) async fn run() {
             );
             println!("| {name} | {transport} | {median:.3} | {p99:.3} | {highest:.3} |");
         }
-        stop.send(()).unwrap();
-        server.await.unwrap().unwrap();
+        server.stop().await;
     }
 }
 
@@ -69,25 +51,9 @@ async fn emit(context: &StreamingContext, start: Instant) {
     for _ in 0..EVENTS {
         ticks.tick().await;
         let data = json!({ "at": start.elapsed().as_secs_f64() });
-        context
-            .emit(Draft {
-                event_type: EventType::StepProgress,
-                step_id: Some("s".into()),
-                data,
-                metadata: None,
-            })
-            .await
-            .unwrap();
+        say(context, EventType::StepProgress, data).await;
     }
-    context
-        .emit(Draft {
-            event_type: EventType::PipelineComplete,
-            step_id: None,
-            data: json!({}),
-            metadata: None,
-        })
-        .await
-        .unwrap();
+    say(context, EventType::PipelineComplete, json!({})).await;
 }
 
 /// Takes one text; whether the stream is over.

@@ -9,10 +9,12 @@
     reason = "a benchmark prints, and ends when something is wrong"
 )]
 
+mod beside;
 mod coalesce;
 mod emit;
 mod latency;
 mod overhead;
+mod served;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,6 +36,9 @@ fn main() {
     }
     if wanted("latency") {
         runtime.block_on(latency::run());
+    }
+    if wanted("beside") {
+        runtime.block_on(beside::run());
     }
 }
 
