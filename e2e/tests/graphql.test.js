@@ -12,6 +12,9 @@ import { createClient as createWs } from "graphql-ws";
 import WebSocket from "ws";
 
 import { json, startRun, until } from "../support/api.js";
+import { violations } from "../support/axe.js";
+import { launch, openPage, screenshot } from "../support/browser.js";
+import { PIPELINE } from "../support/follow.js";
 import { startRelay } from "../support/relay.js";
 import { ROOT, startServer } from "../support/server.js";
 
@@ -95,7 +98,7 @@ const sseClient = (url) => createSse({ url: `${url}/graphql`, retryAttempts: 50,
 
 test("the schema that is served is the one in the documentation, and says what its answers are", async (t) => {
   const server = await startServer(t);
-  const text = await readFile(path.join(ROOT, "docs/schema.graphql"), "utf8");
+  const text = await readFile(path.join(ROOT, "docs/spec/schema.graphql"), "utf8");
   const documented = buildSchema(text);
   const served = buildClientSchema(await ask(server, getIntrospectionQuery()));
   const types = (schema) => printSchema(schema).split("\n\n").map((it) => it.trim()).sort();
@@ -261,4 +264,43 @@ test("a client comes back to a server that was started again, and goes on", asyn
   const { events, end } = await done;
   assert.equal(end.reason, "cancelled");
   same(events, await stored(again, id));
+});
+
+test("on the server's own machine one tries queries out in a browser, and follows a run there", async (t) => {
+  const server = await startServer(t);
+  const browser = await launch(t);
+  const page = await openPage(browser, `${server.url}/graphql/playground`);
+  const answers = page.locator("#answers li");
+  await page.selectOption("#example", { label: "Start one" });
+  await page.fill("#variables", JSON.stringify({ pipeline: PIPELINE }));
+  await page.click("#run");
+  const { data } = JSON.parse(await answers.first().textContent());
+  const { id } = data.startExecution;
+  await page.selectOption("#example", { label: "Follow one" });
+  await page.fill("#variables", JSON.stringify({ id }));
+  await page.press("#variables", "Control+Enter");
+  await page.locator("#state", { hasText: "Complete after" }).waitFor();
+  const told = (await answers.allTextContents()).map((it) => JSON.parse(it).data.executionEvents);
+  const { events } = await json(`${server.url}/api/executions/${id}/events?after=earliest&limit=1000`);
+  assert.deepEqual(told.flatMap((it) => it.events ?? []).map((it) => it.seq), events.map((it) => it.seq));
+  assert.equal(told.at(-1).end.reason, "COMPLETE");
+  // an address carries what was asked
+  const again = await openPage(browser, page.url(), { colorScheme: "dark", viewport: { width: 360, height: 780 } });
+  assert.deepEqual(JSON.parse(await again.inputValue("#variables")), { id });
+  assert.match(await again.inputValue("#query"), /^subscription Follow/);
+  // of several operations one is chosen, and what is wrong is said
+  await again.fill("#query", "query A { executions { executions { id } } } # query C\nquery B { nothing }");
+  assert.deepEqual(await again.locator("#operation option").allTextContents(), ["query A", "query B"]);
+  await again.selectOption("#operation", { label: "query B" });
+  await again.click("#run");
+  await again.locator("#answers .wrong", { hasText: "nothing" }).waitFor();
+  await again.fill("#filter", "type Execution ");
+  assert.ok(await again.locator("#types pre", { hasText: "type Execution {" }).isVisible());
+  for (const [name, it] of [["light", page], ["dark, on a phone", again]]) {
+    assert.deepEqual(await violations(it), [], name);
+    const wide = await it.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.equal(wide, 0, `${name}: it does not fit into the window`);
+    await screenshot(it, `playground ${name}`);
+    assert.deepEqual(it.problems, []);
+  }
 });

@@ -33,6 +33,7 @@ pub mod log;
 pub mod logging;
 pub mod metrics;
 pub mod otlp;
+mod pages;
 pub mod pipeline;
 pub mod redaction;
 mod router;

@@ -16,7 +16,7 @@ use crate::access::gate::{self, Gate};
 use crate::edge::Way;
 use crate::executions::Executions;
 use crate::transport::{agui, aisdk, durable, graphql, many, sse, websocket};
-use crate::{api, assets, edge, spec};
+use crate::{api, assets, edge, pages, spec};
 
 /// What a route asks of who calls, on a server with accounts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,8 +135,8 @@ fn server(routes: Routes) -> Routes {
         )
         .at("/readyz", [(GET, Nothing)], get(api::health::ready))
         .at("/api/spec/{document}", [(GET, Nothing)], get(spec::send))
-        .at("/api/docs", [(GET, Nothing)], get(spec::page::index))
-        .at("/api/docs/{file}", [(GET, Nothing)], get(spec::page::file))
+        .at("/api/docs", [(GET, Nothing)], get(pages::docs::index))
+        .at("/api/docs/{file}", [(GET, Nothing)], get(pages::docs::file))
         .at(
             "/api/session",
             [
@@ -278,6 +278,16 @@ fn streams(routes: Routes) -> Routes {
             "/graphql",
             [(GET, Name), (POST, Name)],
             get(graphql::look).post(graphql::ask),
+        )
+        .at(
+            "/graphql/playground",
+            [(GET, Nothing)],
+            get(pages::playground::index),
+        )
+        .at(
+            "/graphql/playground/{asset}",
+            [(GET, Nothing)],
+            get(pages::playground::file),
         )
         .at(
             "/ws/graphql",

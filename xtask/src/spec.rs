@@ -24,8 +24,9 @@ pub(crate) fn write() -> Result<()> {
 }
 
 /// What `stepcast spec` calls each document, and its file.
-const DOCUMENTS: [(&str, &str); 3] = [
+const DOCUMENTS: [(&str, &str); 4] = [
     ("events", "events.schema.json"),
     ("openapi", "openapi.json"),
     ("asyncapi", "asyncapi.json"),
+    ("graphql", "schema.graphql"),
 ];

@@ -14,6 +14,7 @@ Examples:
   stepcast spec openapi > openapi.json
   stepcast spec asyncapi > asyncapi.json      refers to events.schema.json
   stepcast spec events > events.schema.json
+  stepcast spec graphql > schema.graphql
 
 A server has the same under /api/spec/.")]
 pub(super) struct Spec {

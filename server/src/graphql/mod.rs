@@ -1,7 +1,7 @@
 //! GraphQL: the same executions, the same access, the same read.
 //!
 //! A resolver asks `Asking` for what it works on, and that asks the one function that decides. The protocols that carry
-//! it are in `transport/graphql/`; `docs/schema.graphql` is what [`sdl`] gives.
+//! it are in `transport/graphql/`; `docs/spec/schema.graphql` is what [`sdl`] gives.
 
 mod asking;
 mod event;

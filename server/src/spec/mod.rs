@@ -3,7 +3,6 @@
 
 mod asyncapi;
 mod openapi;
-pub(crate) mod page;
 
 use std::sync::LazyLock;
 
@@ -26,11 +25,14 @@ pub enum Document {
     /// AsyncAPI 3 of the streams.
     #[value(name = "asyncapi")]
     AsyncApi,
+    /// The schema of GraphQL in its definition language.
+    #[value(name = "graphql")]
+    GraphQl,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Events, Self::OpenApi, Self::AsyncApi];
+    pub const ALL: [Self; 4] = [Self::Events, Self::OpenApi, Self::AsyncApi, Self::GraphQl];
 
     /// Its file, in `docs/spec/` and under `/api/spec/`.
     pub const fn file(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Document {
             Self::Events => "events.schema.json",
             Self::OpenApi => "openapi.json",
             Self::AsyncApi => "asyncapi.json",
+            Self::GraphQl => "schema.graphql",
         }
     }
 
@@ -45,18 +48,21 @@ impl Document {
         match self {
             Self::Events => "application/schema+json",
             Self::OpenApi | Self::AsyncApi => "application/json",
+            Self::GraphQl => "text/plain; charset=utf-8",
         }
     }
 
-    /// Its text: JSON on many lines, the same for every server of this version.
+    /// Its text, on many lines, the same for every server of this version.
     pub fn text(self) -> &'static str {
         static EVENTS: LazyLock<String> = LazyLock::new(|| lines(&schema::document()));
         static OPEN_API: LazyLock<String> = LazyLock::new(|| lines(&openapi::document()));
         static ASYNC_API: LazyLock<String> = LazyLock::new(|| lines(&asyncapi::document()));
+        static GRAPHQL: LazyLock<String> = LazyLock::new(crate::graphql::sdl);
         match self {
             Self::Events => &EVENTS,
             Self::OpenApi => &OPEN_API,
             Self::AsyncApi => &ASYNC_API,
+            Self::GraphQl => &GRAPHQL,
         }
     }
 }

@@ -445,16 +445,35 @@ async fn a_connection_that_breaks_the_protocol_is_closed_with_its_code() {
     stopping.await.unwrap();
 }
 
-#[test]
-fn the_schema_in_the_documentation_is_the_one_that_is_served() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema.graphql");
-    let served = stepcast::graphql::sdl();
-    if std::env::var_os("STEPCAST_WRITE_SCHEMA").is_some() {
-        std::fs::write(&path, &served).unwrap();
+#[tokio::test]
+async fn the_playground_is_for_browsers_on_the_machine_itself() {
+    let server = Server::start().await;
+    let look = |path: &str, headers: &[(&'static str, &str)]| {
+        let mut request = server.client.get(server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send()
+    };
+    for file in ["", "/page.css", "/page.js", "/ask.js", "/examples.js"] {
+        let path = format!("/graphql/playground{file}");
+        let response = look(&path, &[]).await.unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        assert!(response.headers().contains_key("content-security-policy"));
+        // a proxy on the machine brings strangers from loopback too
+        for header in ["forwarded", "x-forwarded-for", "via"] {
+            let response = look(&path, &[(header, "for=192.0.2.1")]).await.unwrap();
+            assert_eq!(response.status().as_u16(), 404, "{path} {header}");
+        }
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == served,
-        "docs/schema.graphql is not what is served: run this test with STEPCAST_WRITE_SCHEMA=1, and look at what changed"
-    );
+    let missing = look("/graphql/playground/other.js", &[]).await.unwrap();
+    assert_eq!(missing.status().as_u16(), 404);
+    server.stop().await;
+    // whom a trusted proxy names
+    let trusted = vec!["127.0.0.1".to_owned()];
+    let server = closed_with(|config| config.edge.trusted_proxies = trusted).await;
+    let request = server.client.get(server.url("/graphql/playground"));
+    let request = request.header("x-forwarded-for", "192.0.2.1");
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 404);
+    server.stop().await;
 }

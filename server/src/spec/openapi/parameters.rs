@@ -38,7 +38,11 @@ pub(super) fn in_path(path: &'static str, generator: &mut SchemaGenerator) -> Ve
                 "chat" => ("The chat, as its client calls it.", inline(json!({ "type": "string" }))),
                 "file" => (
                     "The file's name.",
-                    inline(json!({ "type": "string", "enum": crate::spec::page::FILES.map(|(file, ..)| file) })),
+                    inline(json!({ "type": "string", "enum": crate::pages::docs::PAGE.names() })),
+                ),
+                "asset" => (
+                    "The file's name.",
+                    inline(json!({ "type": "string", "enum": crate::pages::playground::PAGE.names() })),
                 ),
                 _ => (
                     "The name of a stored pipeline.",

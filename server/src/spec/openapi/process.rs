@@ -42,6 +42,7 @@ fn process(book: &mut Book) {
     .answers::<Ready>(200, "It can.")
     .problem(503, "The server stops, or its log cannot be read.")
     .write();
+    let text = || json!({ "type": "string" });
     book.entry(
         Method::GET,
         "/api/spec/{document}",
@@ -49,7 +50,7 @@ fn process(book: &mut Book) {
         ("getDocument", "Documents like this one"),
     )
     .about(
-        "JSON Schema of all events and frames, this OpenAPI document, and AsyncAPI of the streams.",
+        "JSON Schema of all events and frames, this OpenAPI document, AsyncAPI of the streams, and the schema of GraphQL.",
     )
     .sends(
         200,
@@ -63,9 +64,9 @@ fn process(book: &mut Book) {
         "application/schema+json",
         json!({ "type": "object" }),
     )
+    .sends(200, "The document.", "text/plain", text())
     .problem(404, "There is no such document.")
     .write();
-    let text = || json!({ "type": "string" });
     book.entry(
         Method::GET,
         "/api/docs",

@@ -241,6 +241,30 @@ fn graph_ql(book: &mut Book) {
     ))
     .about("The subprotocol is `graphql-transport-ws`.")
     .write();
+    let text = || json!({ "type": "string" });
+    let elsewhere = "The browser is not on the server's own machine, or there is no such file.";
+    book.entry(
+        Method::GET,
+        "/graphql/playground",
+        GRAPHQL,
+        (
+            "getPlayground",
+            "A page to try queries out, for browsers on the server's own machine",
+        ),
+    )
+    .sends(200, "The page.", "text/html", text())
+    .problem(404, elsewhere)
+    .write();
+    book.entry(
+        Method::GET,
+        "/graphql/playground/{asset}",
+        GRAPHQL,
+        ("getPlaygroundFile", "What that page loads"),
+    )
+    .sends(200, "The file.", "text/css", text())
+    .sends(200, "The file.", "text/javascript", text())
+    .problem(404, elsewhere)
+    .write();
 }
 
 /// A request in an address, as GraphQL over HTTP has it.
