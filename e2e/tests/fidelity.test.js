@@ -37,17 +37,18 @@ async function follow(server, id, query, enough = () => false) {
 // The text of each channel of each step, put together.
 function texts(events) {
   const told = {};
-  for (const { event_type: type, step_id: step, data } of events) {
-    if (type !== "step_progress" || typeof data.token !== "string") continue;
+  for (const { step_id: step, data } of events) {
+    if (data.kind !== "token") continue;
     const channel = `${step} ${data.channel ?? ""}`;
-    told[channel] = (told[channel] ?? "") + data.token;
+    told[channel] = (told[channel] ?? "") + data.text;
   }
   return told;
 }
 
 test("npm's ws is told merged tokens, whose text is that of all of them, wherever it was cut", async (t) => {
-  const server = await startServer(t);
-  const id = await startRun(server.url, PIPELINE);
+  // a model's recorded answer: tokens that nothing stands between
+  const server = await startServer(t, { pipelines: "examples/llm" });
+  const id = await startRun(server.url, "pipeline");
   const live = await follow(server, id, "fidelity=coalesced:100", (seen) => seen.events.length === 9);
   const rest = await follow(server, id, `fidelity=coalesced:100&after=${live.cursor()}`);
   const all = await stored(server, id);

@@ -283,7 +283,7 @@ test("on the server's own machine one tries queries out in a browser, and follow
   const told = (await answers.allTextContents()).map((it) => JSON.parse(it).data.executionEvents);
   const { events } = await json(`${server.url}/api/executions/${id}/events?after=earliest&limit=1000`);
   assert.deepEqual(told.flatMap((it) => it.events ?? []).map((it) => it.seq), events.map((it) => it.seq));
-  assert.equal(told.at(-1).end.reason, "COMPLETE");
+  assert.equal(told.at(-1).end.reason, "complete");
   // an address carries what was asked
   const again = await openPage(browser, page.url(), { colorScheme: "dark", viewport: { width: 360, height: 780 } });
   assert.deepEqual(JSON.parse(await again.inputValue("#variables")), { id });
