@@ -273,10 +273,14 @@ async fn a_request_is_bounded_in_depth_breadth_length_and_kind() {
     let follow = json!({ "query": "subscription { executionEvents(id: \"x\") { cursor } }" });
     assert_eq!(post(&server, "/graphql", "", follow).await.0, 406);
     let get = |query: &str| ask(&server, Method::GET, &format!("/graphql?query={query}"), "");
-    assert_eq!(
-        said(get("mutation{cancelExecution(id:\"x\"){id}}")).await.0,
-        405
-    );
+    for mutation in [
+        "mutation{cancelExecution(id:\"x\"){id}}",
+        "mutation a{cancelExecution(id:\"x\"){id}}",
+        "mutation a{cancelExecution(id:\"x\"){...f}} fragment f on Execution{id}",
+        "query b{__typename} mutation a{cancelExecution(id:\"x\"){id}}&operationName=a",
+    ] {
+        assert_eq!(said(get(mutation)).await.0, 405, "{mutation}");
+    }
     assert_eq!(
         said(get("{__typename}")).await,
         (200, json!({ "data": { "__typename": "Query" } }))

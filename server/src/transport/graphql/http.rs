@@ -77,7 +77,7 @@ pub(crate) async fn look(
         let variables = variables.map_err(|_error| bad("`variables` is an object in JSON."))?;
         request = request.variables(async_graphql::Variables::from_json(variables));
     }
-    if kind(&mut request) == Some(OperationType::Mutation) {
+    if mutates(&mut request) {
         let problem = Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "A mutation is sent with POST.",
@@ -170,6 +170,20 @@ fn kind(request: &mut Request) -> Option<OperationType> {
         (DocumentOperations::Multiple(operations), Some(name)) => operations
             .get(name.as_str())
             .map(|operation| operation.node.ty),
+        // the schema executes the only one there is, named or not
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations
+            .values()
+            .next()
+            .map(|operation| operation.node.ty),
         (DocumentOperations::Multiple(_), None) => None,
     }
+}
+
+/// Whether any of its operations is a mutation, whichever is executed: a page of another site may have a browser GET
+/// whatever it likes.
+fn mutates(request: &mut Request) -> bool {
+    request.parsed_query().is_ok_and(|document| {
+        let mut operations = document.operations.iter();
+        operations.any(|(_, operation)| operation.node.ty == OperationType::Mutation)
+    })
 }
