@@ -96,12 +96,12 @@ impl Follower {
             if let Some(update) = self.ready.pop_front() {
                 return Some(update);
             }
+            // that more is asked for says that the last was taken
+            self.connection.delivered(&std::mem::take(&mut self.given));
             if self.over {
                 return None;
             }
-            // that more is asked for says that the last was taken
             self.feed.written();
-            self.connection.delivered(&std::mem::take(&mut self.given));
             let frames = self.feed.ready().await;
             self.connection.resumed(self.feed.take_resumes());
             if frames.is_empty() {

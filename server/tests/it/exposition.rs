@@ -75,14 +75,21 @@ async fn what_leaves_is_counted_by_how_it_leaves() {
         }
         streams.push(stream);
     }
+    let follow = "subscription { executionEvents(id: \"e\") { events { seq } end { reason } } }";
+    let request = server.client.post(server.url("/graphql"));
+    let request = request.header("accept", "text/event-stream");
+    let graphql = request.json(&json!({ "query": follow })).send();
+    streams.push(Sse::of(soon(graphql).await.unwrap()));
     let mut one = server.ws("/ws/pipeline/e").await;
     let mut many = server.ws("/ws/executions").await;
     subscribe(&mut many, "e", json!({})).await;
     for socket in [&mut one, &mut many] {
         assert_eq!(socket.but_pings().await["control"], "hello");
     }
-    let open = Scrape::of(&server).await;
-    assert_eq!(open.sum("stepcast_connections", ""), 7.0);
+    Scrape::until(&server, |scrape| {
+        scrape.sum("stepcast_connections", "") == 8.0
+    })
+    .await;
     tell(&context).await;
     for stream in streams {
         stream.rest().await;
@@ -99,6 +106,7 @@ async fn what_leaves_is_counted_by_how_it_leaves() {
     assert_counted(&scrape, &lane("sse", true, "clear"), 1.0);
     assert_counted(&scrape, &lane("agui", false, "clear"), 1.0);
     assert_counted(&scrape, &lane("cloudevents", false, "clear"), 1.0);
+    assert_counted(&scrape, &lane("graphql", false, "clear"), 1.0);
     assert_counted(&scrape, &lane("websocket", false, "clear"), 1.0);
     // a connection for many stays open after the last of them
     let shared = lane("websocket", true, "clear");

@@ -33,17 +33,17 @@ impl Scrape {
         }
     }
 
-    /// The scrape that says this; the last one where none does.
+    /// The scrape that says this.
     pub(crate) async fn until(server: &Server, says: impl Fn(&Self) -> bool) -> Self {
         let mut scrape = Self::of(server).await;
         for _ in 0..200 {
             if says(&scrape) {
-                break;
+                return scrape;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
             scrape = Self::of(server).await;
         }
-        scrape
+        panic!("no scrape said it; the last one:\n{}", scrape.text);
     }
 
     /// The sum of the series of this name that have these labels, as they are written.

@@ -218,7 +218,6 @@ async fn where_spans_are_told_steps_pass_on_their_own_and_a_dead_collector_costs
     let (url, heard) = elsewhere().await;
     // nothing listens there: it was free a moment ago, and is below what the system gives away
     let settings = |config: &mut Config| {
-        config.store = StoreKind::Memory;
         config.metrics.interval_ms = 20;
         config.otlp.endpoint = Some("http://127.0.0.1:1".to_owned());
         config.otlp.queue_spans = 2;
