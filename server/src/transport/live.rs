@@ -99,16 +99,18 @@ impl Live {
                 self.seat.ask();
             }
             self.connection.resumed(feed.take_resumes());
-            let file = feed.file().await;
-            if !frames.is_empty() || file.is_some() {
+            let files = feed.files().await;
+            if !frames.is_empty() || !files.is_empty() {
                 let mut bytes = BytesMut::new();
                 let mut closes = None;
                 if !frames.is_empty() {
                     closes = self.pen.encode(&frames, &mut bytes)?;
                 }
                 // nothing follows a close
-                if let Some(file) = file.filter(|_| closes.is_none()) {
-                    self.seat.dialect.file(file, &mut bytes);
+                if closes.is_none() {
+                    for file in files {
+                        self.seat.dialect.file(file, &mut bytes);
+                    }
                 }
                 let batch = batch_of(&frames, bytes.len(), &self.connection);
                 drop(frames);

@@ -40,7 +40,7 @@ pub(crate) enum FileFrame {
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Answers that go out before anything is read.
-    said: VecDeque<Value>,
+    said: Vec<Value>,
     /// Whose turn it is, in front.
     under_way: VecDeque<Transfer>,
 }
@@ -69,7 +69,7 @@ impl Files {
     }
 
     fn refuse(&mut self, fetch: &str, (status, message): Refused) {
-        self.said.push_back(error(fetch, status, &message));
+        self.said.push(error(fetch, status, &message));
     }
 
     /// Sends no more of it.
@@ -82,24 +82,26 @@ impl Files {
                 if let Some(end) = end.as_object_mut() {
                     end.insert("cancelled".to_owned(), true.into());
                 }
-                self.said.push_back(end);
+                self.said.push(end);
             }
             None => self.refuse(fetch, (404, "No such file is under way.".to_owned())),
         }
     }
 
-    /// What is written next; nothing where there is nothing.
-    async fn next(&mut self) -> Option<FileFrame> {
-        if let Some(said) = self.said.pop_front() {
-            return Some(FileFrame::Said(said));
-        }
-        let mut transfer = self.under_way.pop_front()?;
-        let frame = transfer.next().await;
-        if matches!(frame, Turn::More(_)) {
+    /// What is written next: every answer that there is, for a client may ask faster than files go out, and what the file
+    /// in front has to give.
+    async fn next(&mut self) -> Vec<FileFrame> {
+        let mut frames: Vec<FileFrame> = self.said.drain(..).map(FileFrame::Said).collect();
+        let Some(mut transfer) = self.under_way.pop_front() else {
+            return frames;
+        };
+        let turn = transfer.next().await;
+        if matches!(turn, Turn::More(_)) {
             self.under_way.push_back(transfer);
         }
-        let (Turn::More(frame) | Turn::Last(frame)) = frame;
-        Some(frame)
+        let (Turn::More(frame) | Turn::Last(frame)) = turn;
+        frames.push(frame);
+        frames
     }
 }
 
@@ -221,8 +223,8 @@ impl Feed {
         }))
     }
 
-    /// What is to be written of files, after the events that there are.
-    pub(crate) async fn file(&mut self) -> Option<FileFrame> {
+    /// What is to be written of files, after the events that there are: one chunk at most.
+    pub(crate) async fn files(&mut self) -> Vec<FileFrame> {
         self.files.next().await
     }
 
@@ -316,3 +318,18 @@ const MOST: usize = 8;
 
 /// Bytes of a fetch's name.
 const NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_do_not_gather_behind_each_other() {
+        let mut files = Files::default();
+        for _ in 0..1_000 {
+            files.cancel("nothing of this name");
+        }
+        assert_eq!(files.next().await.len(), 1_000);
+        assert!(!files.is_busy());
+    }
+}
